@@ -1,0 +1,1 @@
+"""Meter truth between protocols: one point table, many faces."""

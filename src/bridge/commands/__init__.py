@@ -1,0 +1,1 @@
+"""One write policy: who may set what; everything else is refused."""

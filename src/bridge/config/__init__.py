@@ -1,0 +1,1 @@
+"""Text in, validated frozen structs out; every mistake with file, line and column."""

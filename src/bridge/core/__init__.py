@@ -1,0 +1,1 @@
+"""Facts and rules of points. No I/O, no clock but `clock.py`."""

@@ -1,0 +1,199 @@
+"""The narrow interfaces the outer packages may know (and nothing more)."""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import msgspec
+
+from bridge.core.clock import Clock
+from bridge.core.command import Command, CommandResult
+from bridge.core.event import Event
+from bridge.core.listener import Listener
+from bridge.core.point import Batch, DeviceDef, PointDef, Sample
+
+
+class PointReader(Protocol):
+    """The point table, read-only: the store in the core, a replica in a worker. Loop thread only."""
+
+    def devices(self) -> Sequence[DeviceDef]: ...
+    def defs(self) -> Sequence[PointDef]: ...
+    def definition(self, index: int) -> PointDef:
+        """Raises: KeyError for a point that is not there (in a worker: not declared in its Needs)."""
+        ...
+
+    def get(self, index: int) -> Sample:
+        """Raises: KeyError as `definition`."""
+        ...
+
+    def subscribe(self, indexes: Sequence[int], deliver: Callable[[Batch], None]) -> Callable[[], None]:
+        """Hear of every change of value or quality; returns the function that ends it."""
+        ...
+
+
+class PointWriter(Protocol):
+    """Where samples go: the store, or a service in front of it (accumulators)."""
+
+    def publish(self, batch: Sequence[tuple[int, Sample]]) -> None: ...
+
+
+class CommandPort(Protocol):
+    async def submit(self, command: Command) -> CommandResult:
+        """Never raises for a refusal; returns TIMED_OUT at the command's deadline at the latest."""
+        ...
+
+
+class EventStream(Protocol):
+    def subscribe(self, deliver: Callable[[Event], None], lost: Callable[[int, int], None]) -> Callable[[], None]:
+        """`lost(first, last)`: the numbers of events that came too fast for this reader."""
+        ...
+
+
+class RawLinePort(Protocol):
+    async def exchange(self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+        """
+        Send one Modbus PDU to `unit_id` on `channel`; return the reply PDU (a device's exception included, b"" after
+        a broadcast). `user` is the fairness key (one per TCP client). `deadline_ns`: CLOCK_MONOTONIC.
+
+        Raises: RawRefused.
+        """
+        ...
+
+
+class Listening(Protocol):
+    """An open listener."""
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening and drop the connections."""
+        ...
+
+
+class Listeners(Protocol):
+    """The only way a worker opens a port: behind the guard (allow-list, caps, deadlines, TLS, peer rate)."""
+
+    async def stream(self, make: Callable[[], object], listener: Listener) -> Listening:
+        """
+        Serve TCP; `make` returns an asyncio.Protocol per accepted connection. Raises: OSError.
+
+        `first_message_s` runs until the protocol calls `transport.get_extra_info("alive")()`, `idle_s` from each call
+        on: the protocol calls it when a whole valid message has come, so that half messages keep nobody in.
+        """
+        ...
+
+    async def datagram(self, make: Callable[[], object], listener: Listener) -> Listening:
+        """Serve UDP; `make` returns the asyncio.DatagramProtocol. Raises: OSError."""
+        ...
+
+    async def relay(self, listener: Listener, host: str, port: int) -> Listening:
+        """Serve TCP for a library that owns its socket: relay accepted connections to `host`:`port` on loopback."""
+        ...
+
+
+class Grant(enum.Flag):
+    """What a projection may ask of the core beyond reading its points. Nothing unless declared."""
+
+    NOTHING = 0
+    EVENTS = enum.auto()
+    COMMANDS = enum.auto()
+    RAW_LINES = enum.auto()
+    HISTORY = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """
+    Declared by a projection's pure `mapping.project`, granted and enforced by the core.
+
+    `points`: indexes; their definitions and samples are the only ones the worker gets to hold.
+    """
+
+    points: frozenset[int]
+    grants: Grant = Grant.NOTHING
+
+
+class Numbers(Protocol):
+    """The numbering ledger: public numbers that no edit of the mapping ever moves or reuses."""
+
+    def take(self, space: str, key: str, first: int = 1, size: int = 1, pin: int | None = None) -> int:
+        """
+        Return the number of `key` in `space`, a new one if it has none: `size` consecutive numbers from `first` up.
+
+        `pin`: the number the user wants. Raises: ValueError for a pin that belongs, or belonged, to another key.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """What a projection is made of: every point and device of the site."""
+
+    name: str
+    points: Sequence[PointDef]
+    devices: Sequence[DeviceDef]
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """
+    The result of `mapping.project`. `plan`: all the worker needs, with every number resolved. `listeners`: what it
+    will open, so that the core can name the owner of a port that two want.
+    """
+
+    plan: msgspec.Struct
+    needs: Needs
+    listeners: tuple[Listener, ...]
+
+
+class ProjectionMapping(Protocol):
+    """
+    The module `bridge.projections.<name>.mapping`: pure, imports no protocol library.
+
+    `Mapping` is the user's YAML file; `Plan` travels to the worker in the first frame.
+    """
+
+    Mapping: type[msgspec.Struct]
+    Plan: type[msgspec.Struct]
+
+    def project(self, mapping: msgspec.Struct, site: SiteFacts, numbers: Numbers) -> Projected:
+        """Raises: ProjectionError with the path inside the mapping."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionContext:
+    """
+    All that a projection may touch. `ready` is called once, when its listener answers. `counters`: at most 32 names of
+    at most 32 characters, shown in health, metrics and web pages. `state_dir`: a folder of its own that survives
+    restarts.
+    """
+
+    plan: msgspec.Struct
+    points: PointReader
+    commands: CommandPort
+    events: EventStream
+    lines: RawLinePort
+    listeners: Listeners
+    clock: Clock
+    state_dir: str
+    counters: dict[str, int]
+    ready: Callable[[], None]
+
+
+class Projection(Protocol):
+    """The class PROJECTION of `bridge.projections.<name>.server`."""
+
+    Plan: ClassVar[type[msgspec.Struct]]
+
+    async def run(self, ctx: ProjectionContext) -> None:
+        """Serve until cancelled."""
+        ...
+
+    async def probe(self) -> None:
+        """Ask the own listener a real question as a client would. Raises: whatever goes wrong."""
+        ...

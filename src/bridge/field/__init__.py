@@ -1,0 +1,1 @@
+"""Everything below the store: channels, lines, masters, pollers."""

@@ -1,0 +1,1 @@
+"""Modbus client: planner, decoder, masters, poller, writer."""

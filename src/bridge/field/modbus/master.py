@@ -1,0 +1,327 @@
+"""Modbus RTU master of one line: one exchange at a time, on callbacks, at the pace physics allows.
+
+      resting --exchange()--> quiet (t3.5 since the last byte) --alarm--> sent --bytes--> complete --> resting
+                                                                  \\--alarm--> ReplyTimeout / FramingError
+
+The rule one must not break: after a time-out no question of the same shape is asked again until the late
+reply can no longer come, because nothing in a reply says which request it answers (pymodbus 3.16.1 then
+returns another register's value). A good reply of another shape proves that it cannot: devices answer in
+order.
+"""
+
+import asyncio
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.core.clock import Clock
+from bridge.core.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    FieldError,
+    FramingError,
+    Quarantined,
+    ReplyTimeout,
+)
+from bridge.field.alarm import Alarm
+from bridge.field.modbus.timing import LineTiming
+from bridge.field.serial_port import Port
+from bridge.modbus.frame import (
+    EXCEPTION_BIT,
+    EXCEPTION_LENGTH,
+    FrameKind,
+    ReplyReader,
+    Shape,
+    rtu_frame,
+    shape_of,
+)
+
+BROADCAST = 0
+# %; of the remaining transmission time; a device's clock may be 2 % fast (UART tolerance)
+NAP_PERCENT = 97
+# ns; below this two more system calls cost more than the wake-ups they save
+WORTH_A_NAP_NS = 5_000_000
+MakeAlarm = Callable[[Callable[[], None]], Alarm]
+
+
+class Echo(enum.Enum):
+    """Whether a two-wire adapter hears its own transmission."""
+
+    NONE = "none"
+    LOCAL = "local"
+
+
+class Nap(enum.Enum):
+    """Whether to look away while the rest of a reply is on its way."""
+
+    NEVER = "never"
+    BETWEEN_BYTES = "between bytes"
+
+
+class _Phase(enum.Enum):
+    RESTING = "resting"
+    QUIET = "quiet"
+    SENT = "sent"
+    NAP = "nap"
+
+
+@dataclass(frozen=True, slots=True)
+class MasterSettings:
+    channel: str
+    timing: LineTiming
+    echo: Echo = Echo.NONE
+    nap: Nap = Nap.BETWEEN_BYTES
+    # s; how long after a time-out a device may still answer
+    late_s: float = 0.5
+    # s; silence after a broadcast (Modbus over Serial Line V1.02, 2.4.1: typically 100 to 200 ms)
+    broadcast_s: float = 0.1
+    # s; between two attempts to open the port
+    reopen_s: float = 0.2
+
+
+@dataclass(slots=True)
+class LineCounters:
+    requests: int = 0
+    replies: int = 0
+    timeouts: int = 0
+    bad_crc: int = 0
+    incomplete: int = 0
+    stray_bytes: int = 0
+    opened: int = 0
+
+
+class RtuMaster:
+    def __init__(self, port: Port, settings: MasterSettings, clock: Clock, make_alarm: MakeAlarm) -> None:
+        timing = settings.timing
+        self._port, self._settings, self._now = port, settings, clock.monotonic_ns
+        self._alarm = make_alarm(self._ring)
+        self._char_ns = round(timing.char_s * 1e9)
+        self._quiet_ns = -int(-timing.quiet_s * 1e9 // 1)
+        self._gap_ns = round(timing.gap_s * 1e9)
+        self._phase = _Phase.RESTING
+        self._quiet_at = 0
+        self._reopen_at = 0
+        self._unit_id = 0
+        self._frame = b""
+        self._timeout_ns = 0
+        self._ends_at_silence = False
+        # ns; when the reply that has started must be complete; 0 = not started
+        self._due_at = 0
+        self._reader = ReplyReader(0, b"\x00")
+        self._reply: asyncio.Future[bytes] | None = None
+        self._suspects: dict[int, dict[Shape, int]] = {}
+        self.counters = LineCounters()
+
+    def quarantine_s(self, unit_id: int, pdu: bytes) -> float:
+        """Return how long a late reply could still be taken for the reply to this request."""
+        suspects = self._suspects.get(unit_id)
+        if suspects is None:
+            return 0.0
+        now = self._now()
+        shape = shape_of(pdu)
+        until = max((at for other, at in suspects.items() if other == shape or shape.length is None), default=0)
+        if until > now:
+            return (until - now) / 1e9
+        return 0.0
+
+    async def exchange(self, unit_id: int, pdu: bytes, timeout_s: float) -> bytes:
+        """Send one request; return the reply PDU, a device's exception included (b"" after a broadcast).
+
+        `timeout_s`: longest turnaround, from the end of the request to the start of the reply.
+        Raises: ReplyTimeout, FramingError, Quarantined, ConnectFailed, ConnectionLost.
+        """
+        if self._reply is not None:
+            raise RuntimeError("one exchange at a time: use the line arbiter")
+        if self._suspects and (wait_s := self.quarantine_s(unit_id, pdu)):
+            raise Quarantined(self._settings.channel, unit_id, wait_s)
+        if not self._port.is_open():
+            self._open(unit_id)
+        self._unit_id = unit_id
+        self._frame = rtu_frame(unit_id, pdu)
+        self._timeout_ns = round(timeout_s * 1e9)
+        echo = self._frame if self._settings.echo is Echo.LOCAL else b""
+        self._reader = ReplyReader(unit_id, pdu, echo)
+        self._ends_at_silence = False
+        self._due_at = 0
+        reply = self._reply = asyncio.get_running_loop().create_future()
+        self._phase = _Phase.QUIET
+        if self._now() >= self._quiet_at:
+            self._send()
+        else:
+            self._alarm.arm(self._quiet_at)
+        try:
+            answer: bytes = await reply
+        except asyncio.CancelledError:
+            if self._phase in (_Phase.SENT, _Phase.NAP):
+                self._suspect(pdu)
+            raise
+        except ReplyTimeout:
+            self._suspect(pdu)
+            raise
+        finally:
+            self._rest()
+        if unit_id in self._suspects:
+            self._judge(pdu, answer)
+        return answer
+
+    def close(self) -> None:
+        self._alarm.close()
+        self._fail(ConnectionLost(self._settings.channel, self._unit_id, "closed"))
+        self._port.close()
+
+    def _open(self, unit_id: int) -> None:
+        now = self._now()
+        if now < self._reopen_at:
+            raise ConnectFailed(self._settings.channel, unit_id, "port is gone; next attempt is due later")
+        self._reopen_at = now + round(self._settings.reopen_s * 1e9)
+        try:
+            self._port.open(self._readable)
+        except OSError as exc:
+            raise ConnectFailed(self._settings.channel, unit_id, str(exc)) from exc
+        self.counters.opened += 1
+        self._quiet_at = now + self._quiet_ns
+
+    def _readable(self) -> None:
+        data = self._read()
+        if not data:
+            return
+        now = self._now()
+        self._quiet_at = now + self._quiet_ns
+        if self._phase is not _Phase.SENT:
+            self.counters.stray_bytes += len(data)
+            if self._phase is _Phase.QUIET:
+                self._alarm.arm(self._quiet_at)
+            return
+        missing = self._reader.feed(data)
+        if missing == 0:
+            self._complete()
+        elif missing > 0:
+            self._await_rest(now, missing)
+        else:
+            self._ends_at_silence = True
+            self._port.expect(1)
+            self._alarm.arm(now + max(self._gap_ns, self._quiet_ns))
+
+    def _await_rest(self, now: int, missing: int) -> None:
+        if not self._reader.sized():
+            self._port.expect(missing)
+            if self._reader.started():
+                self._alarm.arm(now + missing * self._char_ns + self._gap_ns)
+            return
+        nap_ns = missing * self._char_ns * NAP_PERCENT // 100
+        may_nap = not self._due_at and self._settings.nap is Nap.BETWEEN_BYTES
+        if not self._due_at:
+            self._due_at = now + missing * self._char_ns + self._gap_ns
+        if may_nap and nap_ns >= WORTH_A_NAP_NS:
+            # the rest cannot come faster than the line carries it: be woken once, not at every byte
+            self._phase = _Phase.NAP
+            self._port.mute()
+            self._alarm.arm(now + nap_ns)
+            return
+        self._port.expect(missing)
+        self._alarm.arm(self._due_at)
+
+    def _ring(self) -> None:
+        if self._phase is _Phase.QUIET:
+            self._send()
+        elif self._phase is _Phase.NAP:
+            self._phase = _Phase.SENT
+            self._alarm.arm(self._due_at)
+            self._port.listen()
+            self._readable()
+        elif self._phase is _Phase.SENT:
+            self._deadline()
+
+    def _send(self) -> None:
+        stale = self._read()
+        now = self._now()
+        if stale:
+            self.counters.stray_bytes += len(stale)
+            self._quiet_at = now + self._quiet_ns
+            self._alarm.arm(self._quiet_at)
+            return
+        if self._reply is None or self._reply.done():
+            return
+        self._phase = _Phase.SENT
+        broadcast = self._unit_id == BROADCAST
+        self._port.expect(EXCEPTION_LENGTH + (len(self._frame) if self._settings.echo is Echo.LOCAL else 0))
+        try:
+            self._port.write(self._frame)
+        except OSError as exc:
+            self._fail(ConnectionLost(self._settings.channel, self._unit_id, str(exc)))
+            return
+        self.counters.requests += 1
+        sent_at = now + len(self._frame) * self._char_ns
+        self._quiet_at = sent_at + self._quiet_ns
+        if broadcast:
+            self._quiet_at = sent_at + round(self._settings.broadcast_s * 1e9)
+            self._finish(b"\x00")
+            return
+        self._alarm.arm(sent_at + self._timeout_ns + EXCEPTION_LENGTH * self._char_ns + self._gap_ns)
+
+    def _deadline(self) -> None:
+        rest = self._read()
+        if rest:
+            self._quiet_at = self._now() + self._quiet_ns
+            if self._reader.feed(rest) == 0:
+                self._complete()
+                return
+        if self._ends_at_silence:
+            self._complete()
+        elif self._reader.started():
+            self.counters.incomplete += 1
+            self._fail(FramingError(self._settings.channel, self._unit_id, "the reply stopped before its end"))
+        else:
+            self.counters.timeouts += 1
+            what = f"no reply ({self._reader.received} foreign bytes)"
+            self._fail(ReplyTimeout(self._settings.channel, self._unit_id, what))
+
+    def _complete(self) -> None:
+        kind, pdu = self._reader.take()
+        if kind is FrameKind.REPLY:
+            self.counters.replies += 1
+            self._finish(pdu)
+            return
+        self.counters.bad_crc += 1
+        self._fail(FramingError(self._settings.channel, self._unit_id, f"reply refused: {kind.value}"))
+
+    def _read(self) -> bytes:
+        try:
+            return self._port.read()
+        except OSError as exc:
+            self._fail(ConnectionLost(self._settings.channel, self._unit_id, str(exc)))
+            return b""
+
+    def _finish(self, pdu: bytes) -> None:
+        self._rest()
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(pdu)
+
+    def _fail(self, error: FieldError) -> None:
+        self._rest()
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(error)
+
+    def _rest(self) -> None:
+        if self._phase is _Phase.NAP and self._port.is_open():
+            self._port.listen()
+        self._phase = _Phase.RESTING
+        self._alarm.disarm()
+        if self._reply is not None and self._reply.done():
+            self._reply = None
+        if self._port.is_open():
+            self._port.expect(1)
+
+    def _judge(self, pdu: bytes, answer: bytes) -> None:
+        """Decide what a reply proves while an earlier request of this unit is unanswered."""
+        if not answer[0] & EXCEPTION_BIT:
+            del self._suspects[self._unit_id]
+            return
+        if max(self._suspects[self._unit_id].values()) > self._now():
+            # exceptions have no shape: this one may be the late answer to the earlier request
+            self._suspect(pdu)
+            raise FramingError(self._settings.channel, self._unit_id, "exception to an unknown request")
+
+    def _suspect(self, pdu: bytes) -> None:
+        until = self._now() + round(self._settings.late_s * 1e9)
+        self._suspects.setdefault(self._unit_id, {})[shape_of(pdu)] = until

@@ -1,0 +1,1 @@
+"""Modbus TCP and raw TCP to the lines of the bridge."""

@@ -1,0 +1,1 @@
+"""The side of the child process: one projection, its image of the points, its guarded listeners."""

@@ -1,0 +1,173 @@
+"""The worker's end of the link: keeps the image, carries commands, raw requests and events."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from bridge.core.clock import Clock
+from bridge.core.command import Command, CommandResult, Outcome
+from bridge.core.errors import FrameError, LinkError, RawFailure, RawRefused
+from bridge.core.event import Event
+from bridge.host.image import PointImage
+from bridge.link import wire
+from bridge.link.pipe import Pipe
+
+T = TypeVar("T")
+# Bytes read per turn: one socket buffer.
+RECEIVE_BYTES = 262_144
+# Seconds per tick and ticks without any frame until the core counts as lost: it pings every second. Ticks,
+# not elapsed time: a worker that was itself stopped must not blame the core.
+_TICK_S = 1.0
+_TICKS_LOST = 4
+
+
+class WorkerEnd:
+    """Loop thread only. The CommandPort, EventStream and RawLinePort of a projection in its own process."""
+
+    def __init__(self, pipe: Pipe, image: PointImage, clock: Clock) -> None:
+        self._pipe, self._image, self._clock = pipe, image, clock
+        self._loop = asyncio.get_running_loop()
+        self._decoder = wire.worker_decoder()
+        self._out: deque[bytes] = deque()
+        self._next_id = 0
+        self._commands: dict[int, asyncio.Future[CommandResult]] = {}
+        self._raws: dict[int, asyncio.Future[bytes]] = {}
+        self._deliver: dict[int, tuple[Callable[[Event], None], Callable[[int, int], None]]] = {}
+        self._quiet_ticks = 0
+        self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK_S, self._on_tick)
+        self.counters: dict[str, int] = {}
+        self.hello: asyncio.Future[wire.Hello] = self._loop.create_future()
+        self.loaded = asyncio.Event()
+        self.ended: asyncio.Future[str] = self._loop.create_future()
+        pipe.open(self._received, self._pump, self._broken)
+
+    def ready(self, pid: int) -> None:
+        self._send(wire.Ready(wire.WIRE_VERSION, pid))
+
+    async def submit(self, command: Command) -> CommandResult:
+        """CommandPort: BUSY beyond wire.REQUESTS_KEPT under way; TIMED_OUT also means "nobody knows"."""
+        if len(self._commands) >= wire.REQUESTS_KEPT:
+            return CommandResult(Outcome.BUSY)
+        done: asyncio.Future[CommandResult] = self._loop.create_future()
+        number = self._new_id()
+        self._commands[number] = done
+        try:
+            self._send(wire.CommandRequest(number, command))
+            return await self._until(done, command.deadline_ns)
+        except (TimeoutError, LinkError):
+            return CommandResult(Outcome.TIMED_OUT)
+        finally:
+            del self._commands[number]
+
+    async def exchange(self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+        """RawLinePort. Raises: RawRefused."""
+        if len(self._raws) >= wire.REQUESTS_KEPT:
+            raise RawRefused(RawFailure.BUSY, f"{wire.REQUESTS_KEPT} requests under way")
+        done: asyncio.Future[bytes] = self._loop.create_future()
+        number = self._new_id()
+        self._raws[number] = done
+        try:
+            self._send(wire.RawRequest(number, channel, user, unit_id, pdu, deadline_ns))
+            return await self._until(done, deadline_ns)
+        except TimeoutError as exc:
+            raise RawRefused(RawFailure.TIMED_OUT) from exc
+        finally:
+            del self._raws[number]
+
+    def subscribe(self, deliver: Callable[[Event], None], lost: Callable[[int, int], None]) -> Callable[[], None]:
+        key = self._new_id()
+        self._deliver[key] = (deliver, lost)
+        return lambda: void(self._deliver.pop(key, None))
+
+    def close(self) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+        self._pipe.close()
+
+    async def _until(self, done: asyncio.Future[T], deadline_ns: int) -> T:
+        async with asyncio.timeout(max(deadline_ns - self._clock.monotonic_ns(), 0) / 1e9):
+            return await done
+
+    def _new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def _send(self, frame: wire.Frame) -> None:
+        """Bounded by wire.REQUESTS_KEPT of each kind and one Health per Ping."""
+        self._out.append(wire.encode(frame))
+        self._pump()
+
+    def _pump(self) -> None:
+        while self._out and self._pipe.has_room:
+            self._pipe.send(self._out.popleft())
+
+    def _received(self, data: bytes) -> None:
+        self._quiet_ticks = 0
+        self._image.core_back()
+        try:
+            frames = self._decoder.feed(data)
+        except FrameError as exc:
+            self._pipe.close()
+            self._broken(str(exc))
+            return
+        for frame in frames:
+            self._take(frame)
+
+    def _take(self, frame: wire.ToWorker) -> None:
+        match frame:
+            case wire.Changes():
+                self._image.change(frame.samples)
+            case wire.EventFrame():
+                for deliver, _ in list(self._deliver.values()):
+                    deliver(frame.event)
+            case wire.EventsLost():
+                for _, lost in list(self._deliver.values()):
+                    lost(frame.first, frame.last)
+            case wire.CommandDone():
+                finish(self._commands.get(frame.id), frame.result)
+            case wire.RawDone(reply=reply, failure=RawFailure.NONE):
+                finish(self._raws.get(frame.id), reply)
+            case wire.RawDone():
+                fail(self._raws.get(frame.id), RawRefused(frame.failure, frame.message))
+            case wire.Ping():
+                self._send(wire.Health(frame.number, self.counters))
+            case wire.Definitions():
+                self._image.define(frame)
+            case wire.Snapshot():
+                self._image.load(frame)
+                if self._image.complete:
+                    self.loaded.set()
+            case wire.Hello():
+                finish(self.hello, frame)
+            case wire.Stop():
+                finish(self.ended, "stop")
+
+    def _broken(self, why: str) -> None:
+        self._image.core_lost()
+        for command in self._commands.values():
+            fail(command, LinkError(why))
+        for raw in self._raws.values():
+            fail(raw, RawRefused(RawFailure.CORE_LOST, why))
+        finish(self.ended, why)
+
+    def _on_tick(self) -> None:
+        self._quiet_ticks += 1
+        if self._quiet_ticks >= _TICKS_LOST:
+            self._image.core_lost()
+        self._tick = self._loop.call_later(_TICK_S, self._on_tick)
+
+
+def finish(future: asyncio.Future[T] | None, value: T) -> None:
+    if future is not None and not future.done():
+        future.set_result(value)
+
+
+def fail(future: asyncio.Future[T] | None, error: LinkError) -> None:
+    if future is not None and not future.done():
+        future.set_exception(error)
+
+
+def void(_: object) -> None:
+    """Make an expression a statement."""

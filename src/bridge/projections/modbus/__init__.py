@@ -1,0 +1,1 @@
+"""Modbus TCP server. Imports nothing: the core reads `mapping`, only the worker imports `server`."""

@@ -1,0 +1,1 @@
+"""What the bridge knows by itself: derived points, demand, alarms, events, age."""

@@ -1,0 +1,1 @@
+"""Simulated meters from the meter files, on pymodbus: never our own codec at both ends."""

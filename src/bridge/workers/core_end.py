@@ -1,0 +1,231 @@
+"""The core's end of one worker's link: what the worker must hear, in which order, and what it may ask."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from bridge.core.clock import Clock
+from bridge.core.command import CommandResult, Outcome
+from bridge.core.errors import FrameError, RawFailure, RawRefused
+from bridge.core.point import Batch
+from bridge.core.ports import CommandPort, Grant, Needs, PointReader, RawLinePort
+from bridge.link import wire
+from bridge.link.pipe import Pipe
+
+# Events kept for a worker that does not read; our choice. The history has the rest by number.
+EVENTS_KEPT = 1000
+# Frames sent before the loop gets its turn again: 2 chunks of 1,000 points are 0.25 ms of CPU, and with eight
+# workers starting at once it is 8 times that.
+FRAMES_PER_TURN = 2
+# Bytes read from a worker before the others get their turn: some 300 commands.
+RECEIVE_BYTES = 16_384
+_DEADLINE_CAP_NS = 60_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the core does for workers."""
+
+    points: PointReader
+    commands: CommandPort
+    lines: RawLinePort
+    clock: Clock
+
+
+class CoreEnd:
+    """
+    Loop thread only. While the worker reads, shared frames go straight to its socket. When it stops
+    reading, only the indexes of changed points are kept (at most one per point of its own); their newest
+    samples are looked up when there is room again. Events are kept up to EVENTS_KEPT, then reported lost.
+    """
+
+    def __init__(
+        self,
+        pipe: Pipe,
+        services: Services,
+        spawn: Callable[[Coroutine[None, None, None]], object],
+        on_frame: Callable[[wire.Ready | wire.Health], None],
+        on_broken: Callable[[str], None],
+    ) -> None:
+        self._pipe, self._services, self._spawn = pipe, services, spawn
+        self._on_frame, self._on_broken = on_frame, on_broken
+        self._decoder = wire.core_decoder()
+        self._needs = Needs(frozenset())
+        self._mine: frozenset[int] = frozenset()
+        self._control: deque[bytes] = deque()
+        self._events: deque[tuple[int, bytes]] = deque()
+        self._lost: tuple[int, int] | None = None
+        self._parts: Iterator[bytes] | None = None
+        self._dirty: dict[int, None] = {}
+        self._pump_due = False
+        self._requests = 0
+        pipe.open(self._received, self._pump, on_broken)
+
+    @property
+    def behind(self) -> int:
+        """Points whose newest sample the worker has not got yet."""
+        return len(self._dirty)
+
+    def introduce(self, needs: Needs) -> None:
+        """Send the point list and the whole image. Once: what means something else gets a new process."""
+        self._needs, self._mine = needs, needs.points
+        self._parts = self._introduction()
+        self._pump()
+
+    def silence(self) -> None:
+        """Before the end: no more image, and no more requests, for a process whose points may be gone."""
+        self._needs, self._mine = Needs(frozenset()), frozenset()
+        self._dirty, self._parts = {}, None
+        self._events.clear()
+
+    def control(self, frame: wire.Frame) -> None:
+        """Ping, Stop and answers go first. Their number is bounded by the requests under way."""
+        self._control.append(wire.encode(frame))
+        self._pump()
+
+    def published(self, frame: bytes, samples: Batch) -> None:
+        """`frame` is `samples` encoded, shared by all workers."""
+        if self._idle and self._pipe.has_room:
+            if self._mine:
+                self._pipe.send(frame)
+        else:
+            mine = self._mine
+            self._dirty.update([(index, None) for index, _ in samples if index in mine])
+
+    def happened(self, number: int, frame: bytes) -> None:
+        if Grant.EVENTS not in self._needs.grants:
+            return
+        if len(self._events) >= EVENTS_KEPT:
+            oldest, _ = self._events.popleft()
+            self._lost = (self._lost[0] if self._lost else oldest, oldest)
+        self._events.append((number, frame))
+        self._pump()
+
+    def close(self) -> None:
+        self._pipe.close()
+
+    @property
+    def _idle(self) -> bool:
+        return not (self._control or self._events or self._dirty or self._lost) and self._parts is None
+
+    def _pump(self) -> None:
+        """Send what waits while there is room; give way to the loop every FRAMES_PER_TURN."""
+        if self._pump_due:
+            return
+        for _ in range(FRAMES_PER_TURN):
+            if not self._pipe.has_room:
+                return
+            frame = self._next()
+            if frame is None:
+                return
+            self._pipe.send(frame)
+        self._pump_due = True
+        asyncio.get_running_loop().call_soon(self._pump_again)
+
+    def _pump_again(self) -> None:
+        self._pump_due = False
+        self._pump()
+
+    def _next(self) -> bytes | None:
+        if self._control:
+            return self._control.popleft()
+        if self._lost is not None:
+            (first, last), self._lost = self._lost, None
+            return wire.encode(wire.EventsLost(first, last))
+        if self._events:
+            return self._events.popleft()[1]
+        if self._parts is not None:
+            part = next(self._parts, None)
+            if part is not None:
+                return part
+            self._parts = None
+        if self._dirty:
+            chunk = list(islice(self._dirty, wire.CHUNK_POINTS))
+            for index in chunk:
+                del self._dirty[index]
+            return wire.encode(wire.Changes([(i, self._services.points.get(i)) for i in chunk]))
+        return None
+
+    def _introduction(self) -> Iterator[bytes]:
+        """Encoded one chunk at a time, with the newest samples, when the worker has room for it."""
+        points, order, size = self._services.points, sorted(self._mine), wire.CHUNK_POINTS
+        mine = {points.definition(index).device for index in order}
+        devices = [device for device in points.devices() if device.id in mine]
+        chunks = [order[at : at + size] for at in range(0, len(order), size)] or [[]]
+        for number, chunk in enumerate(chunks, start=1):
+            remaining = max(len(order) - number * size, 0) + len(devices)
+            yield wire.encode(wire.Definitions(remaining, [points.definition(i) for i in chunk], []))
+        for at in range(0, len(devices), size):
+            part = devices[at : at + size]
+            yield wire.encode(wire.Definitions(len(devices) - at - len(part), [], part))
+        for number, chunk in enumerate(chunks, start=1):
+            remaining = max(len(order) - number * size, 0)
+            yield wire.encode(wire.Snapshot(remaining, [(i, points.get(i)) for i in chunk]))
+
+    def _received(self, data: bytes) -> None:
+        try:
+            frames = self._decoder.feed(data)
+        except FrameError as exc:
+            self.close()
+            self._on_broken(str(exc))
+            return
+        for frame in frames:
+            if isinstance(frame, wire.CommandRequest):
+                self._command(frame)
+            elif isinstance(frame, wire.RawRequest):
+                self._raw(frame)
+            else:
+                self._on_frame(frame)
+
+    def _command(self, asked: wire.CommandRequest) -> None:
+        if Grant.COMMANDS not in self._needs.grants or asked.command.index not in self._mine:
+            self.control(wire.CommandDone(asked.id, CommandResult(Outcome.REFUSED_BY_POLICY)))
+        elif self._requests >= wire.REQUESTS_KEPT:
+            self.control(wire.CommandDone(asked.id, CommandResult(Outcome.BUSY)))
+        else:
+            self._requests += 1
+            self._spawn(self._run_command(asked))
+
+    async def _run_command(self, asked: wire.CommandRequest) -> None:
+        result = CommandResult(Outcome.TIMED_OUT)
+        try:
+            remaining_s = self._remaining_s(asked.command.deadline_ns)
+            if remaining_s > 0:
+                async with asyncio.timeout(remaining_s):
+                    result = await self._services.commands.submit(asked.command)
+        except TimeoutError:
+            pass
+        finally:
+            self._requests -= 1
+        self.control(wire.CommandDone(asked.id, result))
+
+    def _raw(self, asked: wire.RawRequest) -> None:
+        if Grant.RAW_LINES not in self._needs.grants:
+            self.control(wire.RawDone(asked.id, b"", RawFailure.NOT_GRANTED, ""))
+        elif self._requests >= wire.REQUESTS_KEPT:
+            self.control(wire.RawDone(asked.id, b"", RawFailure.BUSY, ""))
+        else:
+            self._requests += 1
+            self._spawn(self._run_raw(asked))
+
+    async def _run_raw(self, asked: wire.RawRequest) -> None:
+        reply, failure, message = b"", RawFailure.TIMED_OUT, ""
+        lines = self._services.lines
+        try:
+            remaining_s = self._remaining_s(asked.deadline_ns)
+            if remaining_s > 0:
+                async with asyncio.timeout(remaining_s):
+                    reply = await lines.exchange(asked.channel, asked.user, asked.unit_id, asked.pdu, asked.deadline_ns)
+                    failure = RawFailure.NONE
+        except TimeoutError:
+            pass
+        except RawRefused as exc:
+            failure, message = exc.failure, str(exc)
+        finally:
+            self._requests -= 1
+        self.control(wire.RawDone(asked.id, reply, failure, message))
+
+    def _remaining_s(self, deadline_ns: int) -> float:
+        return min(deadline_ns - self._services.clock.monotonic_ns(), _DEADLINE_CAP_NS) / 1e9

@@ -1,0 +1,96 @@
+"""bridge.link.wire: a test is bytes in, frames out"""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.command import Command, Origin
+from bridge.core.errors import FrameError
+from bridge.core.point import NEVER_READ
+from bridge.core.quality import Quality
+from bridge.link import wire
+from tests.support.workers import definition, sample
+
+ORIGIN = Origin("dnp3", "10.0.0.7:20000", "")
+# A change of these bytes is a change of WIRE_VERSION.
+GOLDEN_1 = {
+    "hello": (wire.Hello(1, "snmp", b"\x80", "var"), "0000000f950101a4736e6d70c40180a3766172"),
+    "defs": (
+        wire.Definitions(0, [definition(7)], []),
+        "0000006b94020091dc001507a56d302e7037a6616e616c6f67a156c3cf00000002540be400ab736974652e79616d6c3a31ab6d6561737572656d656e7497a56f74686572a5746f74616ca46e6f6e65a770726573656e74000100a0000090c0c0c0cb000000000000000000c290a090",
+    ),
+    "changes": (
+        wire.Changes([(7, sample(230.5)), (9, NEVER_READ)]),
+        "00000021920492920794cb406cd0000000000000cf17979cfe362a000000920994c0010000",
+    ),
+    "command": (
+        wire.CommandRequest(3, Command(7, True, ORIGIN, 5)),
+        "0000001d9316039407c393a4646e7033ae31302e302e302e373a3230303030a005",
+    ),
+    "stop": (wire.Stop(), "00000002910a"),
+}
+
+
+@pytest.mark.parametrize(("frame", "wanted"), GOLDEN_1.values(), ids=GOLDEN_1.keys())
+def test_the_bytes_of_version_1(frame: wire.Frame, wanted: str) -> None:
+    assert wire.WIRE_VERSION == 1
+    assert wire.encode(frame).hex() == wanted
+
+
+@given(st.lists(st.integers(1, 40), max_size=30))
+def test_frames_survive_any_cut_of_the_stream(cuts: list[int]) -> None:
+    sent: list[wire.ToWorker] = [
+        wire.Hello(1, "snmp", b"\x80", "var"),
+        wire.Changes([(i, sample(i / 3)) for i in range(20)]),
+        wire.Ping(1),
+    ]
+    stream = b"".join(wire.encode(frame) for frame in sent)
+    decoder, got = wire.worker_decoder(), []
+    for length in [*cuts, len(stream)]:
+        piece, stream = stream[:length], stream[length:]
+        got += decoder.feed(piece)
+
+    assert got == sent
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        pytest.param("00000000", "frame of 0 bytes", id="empty"),
+        pytest.param("00004001", "frame of 16385 bytes", id="oversize, before any byte of it has come"),
+        pytest.param("ffffffff", "frame of 4294967295 bytes", id="a length that is none"),
+        pytest.param("0000000191", "truncated", id="cut short inside"),
+        pytest.param("00000002910a", "Invalid value", id="a frame only the core may send"),
+        pytest.param("000000059314a16101", "Expected `int`", id="wrong type"),
+        pytest.param("0000000493140101", "", id="fine"),
+        pytest.param("000000059414010101", "Expected `array` of at most length 2", id="a field too many"),
+    ],
+)
+def test_what_a_worker_may_not_send(data: str, says: str) -> None:
+    decoder = wire.core_decoder()
+    if not says:
+        assert decoder.feed(bytes.fromhex(data)) == [wire.Ready(1, 1)]
+        return
+
+    with pytest.raises(FrameError, match=says):
+        decoder.feed(bytes.fromhex(data))
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_a_frame_error_or_nothing(data: bytes) -> None:
+    try:
+        wire.core_decoder().feed(data)
+    except FrameError:
+        return
+
+
+@given(st.one_of(st.floats(allow_nan=False), st.integers(-(2**63), 2**64 - 1), st.booleans(), st.text(), st.none()))
+def test_a_value_keeps_its_type(value: float | int | bool | str | None) -> None:
+    sent = wire.Changes([(0, msgspec.structs.replace(NEVER_READ, value=value))])
+
+    (got,) = wire.worker_decoder().feed(wire.encode(sent))
+
+    assert isinstance(got, wire.Changes)
+    assert repr(got.samples[0][1].value) == repr(value)
+    assert got.samples[0][1].quality is Quality.NEVER_READ
