@@ -1,0 +1,122 @@
+"""
+A whole validated configuration, as the field side, the simulator and the application read it.
+
+Made by `config.load`; every name is resolved, every address is a 0-based wire address, every default is filled in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from bridge.config.meter import Certainty, PfSign, PollClass, RegisterType, Table, WordOrder
+from bridge.config.site import Channel, SiteFile
+from bridge.config.yaml_marks import Marked
+from bridge.core.point import DeviceDef, PointDef
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """
+    Where and how one value stands in a device. `count`: registers, or 1 for a bit of a bit table.
+
+    A reading is raw * `scale` + `offset` in the point's unit; for an accumulator the count is raw * `counts` (exact),
+    `counts` = counts per raw unit. `scale_alternatives`: further candidates for `scale`, in order. `scale_at`: address
+    of an int16 power of ten that multiplies `scale`. `inverted`: the sign turns round (CT mounted backwards).
+    """
+
+    table: Table
+    address: int
+    count: int
+    type: RegisterType
+    order: WordOrder = WordOrder.ABCD
+    bit: int | None = None
+    scale: Fraction = Fraction(1)
+    offset: float = 0.0
+    counts: Fraction = Fraction(1)
+    scale_alternatives: tuple[Fraction, ...] = ()
+    scale_at: int | None = None
+    invalid: frozenset[int] = frozenset()
+    inverted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTo:
+    """How a command or setting is written. `low`, `high`, `values`: what is accepted, in the point's unit."""
+
+    register: Register
+    functions: tuple[int, ...]
+    low: float | None = None
+    high: float | None = None
+    values: tuple[float, ...] = ()
+    broadcast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPoint:
+    """One point of a device as the poller and the writer need it. `read` None: the bridge computes it itself."""
+
+    definition: PointDef
+    read: Register | None
+    poll: PollClass
+    certainty: Certainty
+    write: WriteTo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLimits:
+    """What a device accepts and how fast; seconds."""
+
+    max_registers: int
+    max_gap: int
+    forbidden: tuple[tuple[int, int], ...]
+    timeout_s: float
+    request_delay_s: float
+    turnaround_s: float
+    pf_sign: PfSign
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDevice:
+    """One meter. `periods_ns`: of every poll class its points use. `serial`: the register of its serial number."""
+
+    definition: DeviceDef
+    limits: DeviceLimits
+    points: tuple[FieldPoint, ...]
+    periods_ns: Mapping[PollClass, int]
+    serial: Register | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionFile:
+    """One projection of the site: the file's path and its marked YAML, for the projection's own model."""
+
+    protocol: str
+    path: Path
+    marked: Marked
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """Everything of one site. `directory`: of site.yaml. `points` and `devices` are those of `field` in its order."""
+
+    file: SiteFile
+    marked: Marked
+    directory: Path
+    state_dir: Path
+    channels: Mapping[str, Channel]
+    field: tuple[FieldDevice, ...]
+    projections: tuple[ProjectionFile, ...]
+    services: Mapping[str, Any]
+    access: Mapping[str, Any]
+
+    @property
+    def devices(self) -> list[DeviceDef]:
+        """Every device, in the order of the file."""
+        return [device.definition for device in self.field]
+
+    @property
+    def points(self) -> list[PointDef]:
+        """Every point, in the order of its index."""
+        return sorted((p.definition for d in self.field for p in d.points), key=lambda point: point.index)
