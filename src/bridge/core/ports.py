@@ -1,8 +1,8 @@
 """The narrow interfaces the outer packages may know (and nothing more)."""
 
 import enum
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -117,6 +117,13 @@ class Needs:
     grants: Grant = Grant.NOTHING
 
 
+class Transport(enum.Enum):
+    """What a listener listens on."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
 class Numbers(Protocol):
     """The numbering ledger: public numbers that no edit of the mapping ever moves or reuses."""
 
@@ -142,12 +149,17 @@ class SiteFacts:
 class Projected:
     """
     The result of `mapping.project`. `plan`: all the worker needs, with every number resolved. `listeners`: what it
-    will open, so that the core can name the owner of a port that two want.
+    will open, the main one first, so that the core can name the owner of a port that two want. `transport`: of them.
+    `facts`: what a client must know besides address and port (device_id, community, url). `tries`: client commands
+    for a person, with {host} and {port} of the main listener.
     """
 
     plan: msgspec.Struct
     needs: Needs
     listeners: tuple[Listener, ...]
+    transport: Transport = Transport.TCP
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    tries: tuple[str, ...] = ()
 
 
 class ProjectionMapping(Protocol):
