@@ -1,6 +1,6 @@
 """
-`python -m tests.meta.requirements` (`make requirements`): write docs/requirements.md from docs/requirements.csv, and list
-every MUST and SHOULD that no test names.
+`python -m tests.meta.requirements` (`make requirements`): write docs/requirements.md from docs/requirements.csv,
+and list every MUST and SHOULD that no test names.
 
 A test proves a requirement by naming its id, as in `# M-43`. The CSV says what people know (built, open, later, out);
 `proven` and the places are found here. `built` means: the code is there, no test names it yet.
@@ -80,7 +80,9 @@ def table(rows: list[Requirement], tests: Mapping[str, list[str]], docs: Mapping
     ]
     for family in dict.fromkeys(row.family for row in rows):
         body = [
-            f"| {r.id} | {r.level} | {r.text} | {state(r, tests)} | {_where(tests.get(r.id, []) + docs.get(r.id, []))} |"
+            " | ".join(
+                (f"| {r.id}", r.level, r.text, state(r, tests), _where(tests.get(r.id, []) + docs.get(r.id, [])) + " |")
+            )
             for r in rows
             if r.family == family
         ]
