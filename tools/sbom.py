@@ -80,7 +80,7 @@ def licence(name: str) -> str:
     if "License-Expression" in said:
         return said["License-Expression"]
     words = [c.rsplit("::", 1)[-1].strip() for c in said.get_all("Classifier") or [] if c.startswith("License ::")]
-    first = (said["License"] if "License" in said else "").strip().splitlines()[:1]
+    first = (said.get_all("License") or [""])[0].strip().splitlines()[:1]
     for word in (*first, *words, name):
         known = _SPDX.get(word, word if re.fullmatch(r"[A-Za-z]+-[\d.]+(-\w+)?|MIT|ISC", word) else "")
         if known:

@@ -87,23 +87,24 @@ def enter(stage: Stage, root: Path, environment: dict[str, str], *command: str) 
     )
     script = (
         f"set -e; mount --bind {root} {root}; mount -o remount,bind,ro {root}; {writable}"
-        f"mount -t proc proc {root}/proc; "
-        f"exec setpriv --bounding-set -all,+net_bind_service --inh-caps -all"
-        f' chroot {root} /usr/bin/setpriv --reuid {uid} --regid {gid} --clear-groups "$@"'
+        f'mount -t proc proc {root}/proc; exec chroot {root} "$@"'
     )
-    # chroot and the change of user need their capability until the last exec
-    script = script.replace(
-        "-all,+net_bind_service --inh-caps -all", "-all,+net_bind_service,+sys_chroot,+setuid,+setgid"
-    )
+    inside = [
+        *("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in environment.items())),
+        *("/usr/bin/setpriv", "--reuid", uid, "--regid", gid, "--clear-groups"),
+        *("--inh-caps", "-all", "--bounding-set", "-all,+net_bind_service", *command),
+    ]
     done = subprocess.run(
-        ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", script, "sh", *command],
-        env=environment, timeout=LIMIT_S, capture_output=True, text=True,
-    )  # fmt: skip
+        ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", script, "sh", *inside],
+        timeout=LIMIT_S,
+        capture_output=True,
+        text=True,
+    )
     return (done.stdout + done.stderr).strip()
 
 
 _PORTS = "import socket; s = socket.socket(); s.bind(('', 502)); print('bound', s.getsockname()[1])"
-_CAPS = "print(*(l.strip() for l in open('/proc/self/status') if l.startswith(('Uid', 'CapPrm', 'CapEff'))))"
+_CAPS = "print(*(l.strip() for l in open('/proc/self/status') if l.startswith(('Uid', 'CapEff', 'CapBnd'))))"
 _WRITE = """
 import os
 for place in ('/opt/meterbridge/x', '/etc/x', '/var/lib/meterbridge/x', '/tmp/x'):
@@ -134,7 +135,15 @@ def main() -> int:
     shown = [enter(last, root, environment, python, "-c", code) for code in (_CAPS, _PORTS, _WRITE)]
     shown.append(enter(last, root, environment, *last.entrypoint, "--help"))
     print("\n".join(shown))
-    wanted = ("Uid:\t10001", "bound 502", "/etc/x Read-only", "/var/lib/meterbridge/x written")
+    # bit 10: CAP_NET_BIND_SERVICE
+    wanted = (
+        "Uid:\t10001",
+        "CapEff:\t0000000000000400",
+        "CapBnd:\t0000000000000400",
+        "bound 502",
+        "/etc/x Read-only",
+        "/var/lib/meterbridge/x written",
+    )
     missing = [text for text in wanted if text not in "\n".join(shown)]
     print(f"not shown: {missing}" if missing else "the image's steps hold")
     return 1 if missing else 0
