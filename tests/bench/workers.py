@@ -1,11 +1,10 @@
-"""`python -m tests.bench.workers`: CPU, latency and memory of the link between core and workers."""
+"""CPU and latency of the link between core and workers."""
 
 import asyncio
 import os
 import time
 from collections.abc import Sequence
 
-import psutil
 import uvloop
 
 from bridge.core.clock import SystemClock
@@ -15,12 +14,15 @@ from bridge.core.store import PointStore
 from bridge.workers.feed import FEED_INTERVAL_S
 from bridge.workers.supervisor import Supervisor
 from bridge.workers.worker import Timing
+from tests.bench.table import Table
 from tests.support.workers import ROOT, EchoClient, all_ready, definition, echo, services, until
 
 PORT = 20220
 POINTS = 8000
 SECONDS = 3.0
 CLOCK = SystemClock()
+# (samples per second, samples per publish)
+LOADS = ((1000, 1), (1000, 40), (10_000, 10), (10_000, 100))
 
 
 async def publish(store: PointStore, rate: int, batch: int, count: int) -> float:
@@ -48,7 +50,7 @@ async def figures(clients: Sequence[EchoClient]) -> list[list[int]]:
     return [[int(word) for word in (await client.ask("SUM")).split()] for client in clients]
 
 
-async def measure(workers: int, rate: int, batch: int, interval_s: float) -> str:
+async def measure(workers: int, rate: int, batch: int, interval_s: float) -> list[str]:
     count = int(rate * SECONDS) // batch * batch
     bare = PointStore([definition(i) for i in range(POINTS)])
     base = await publish(bare, rate, batch, count)
@@ -69,58 +71,47 @@ async def measure(workers: int, rate: int, batch: int, interval_s: float) -> str
         await client.close()
     supervisor.stop()
     await task
-    return (
-        f"{workers:7} {rate:6} {batch:5} {interval_s * 1000:4.0f} | {base / count * 1e6:7.2f}"
-        f" {cpu / count * 1e6:7.2f} {(cpu - base) / count * 1e6:7.2f} | {sum(child) / len(child):6.2f}"
-        f" | {max(a[2] for a in after):6} {max(a[3] for a in after):6} | {got}/{count} {behind}"
-    )
+    return [
+        str(workers),
+        str(rate),
+        str(batch),
+        f"{base / count * 1e6:.2f}",
+        f"{cpu / count * 1e6:.2f}",
+        f"{(cpu - base) / count * 1e6:.2f}",
+        f"{sum(child) / len(child):.2f}",
+        str(max(a[2] for a in after)),
+        str(max(a[3] for a in after)),
+        f"{got} of {count}",
+        str(behind),
+    ]
 
 
-async def snapshot(points: int) -> str:
-    store = PointStore([definition(i) for i in range(points)])
-    store.publish([(i, Sample(i + 0.5, Quality.GOOD, 1_700_000_000_000_000_000 + i, i)) for i in range(points)])
-    me = psutil.Process()
-    rss, cpu, begun = me.memory_info().rss, time.process_time(), time.perf_counter()
-    supervisor = Supervisor(store, services(store))
-    task = asyncio.ensure_future(supervisor.run([echo("s", PORT, range(points))]))
-    await until(lambda: all_ready(supervisor, 1))
-    took, used = time.perf_counter() - begun, time.process_time() - cpu
-    child = psutil.Process(supervisor.statuses()[0].pid)
-    times = child.cpu_times()
-    memory = child.memory_full_info()
-    line = (
-        f"{points:6} points: ready {took:.3f} s, core CPU {used * 1000:.0f} ms, child CPU "
-        f"{(times.user + times.system) * 1000:.0f} ms, child RSS {memory.rss / 2**20:.1f} MB"
-        f" (USS {memory.uss / 2**20:.1f}), core RSS {me.memory_info().rss / 2**20:.1f} MB"
-        f" (+{(me.memory_info().rss - rss) / 2**20:.1f})"
-    )
-    supervisor.stop()
-    await task
-    return line
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
-
-
-async def main() -> None:
+async def main() -> list[list[str]]:
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}"
-    say(f"load {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores")
-    for points in (10, 8000, 80_000):
-        say(await snapshot(points))
-    say("workers rate batch ms | core us/sample: bare all link | child us | p50 p99 us | delivered behind")
-    for interval_s in (0.0, FEED_INTERVAL_S):
-        for workers in (1, 6, 8):
-            for rate, batch in (
-                (1000, 1),
-                (1000, 40),
-                (10_000, 1),
-                (10_000, 10),
-                (10_000, 40),
-                (10_000, 100),
-            ):
-                say(await measure(workers, rate, batch, interval_s))
+    return [await measure(workers, rate, batch, FEED_INTERVAL_S) for workers in (1, 6) for rate, batch in LOADS]
+
+
+def run() -> Table:
+    return Table(
+        "Link between the core and its workers: cost per sample",
+        (
+            "workers",
+            "samples/s",
+            "batch",
+            "core CPU bare, us",
+            "with the workers, us",
+            "the link alone, us",
+            "one worker, us",
+            "age p50, us",
+            "age p99, us",
+            "delivered",
+            "points behind",
+        ),
+        uvloop.run(main()),
+        f"{POINTS} points, {SECONDS:g} s each, feed every {FEED_INTERVAL_S * 1000:g} ms."
+        " Bare: the store without workers. Age: publish in the core to sample in the worker.",
+    )
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    print(run().markdown())

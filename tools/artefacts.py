@@ -1,0 +1,61 @@
+"""
+`make artefacts`: write every generated file of the repository anew. `--check`: say which would change, exit 1 if any.
+
+A generator is a function that yields (path from the top of the repository, text); add it to GENERATORS. A test
+compares what is committed with what the generators yield, so a generator takes no clock and no environment.
+"""
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+import bridge.projections
+from bridge.config.meter import MeterFile
+from bridge.config.site import SiteFile
+
+TOP = Path(__file__).parents[1]
+Generator = Callable[[], Iterator[tuple[str, str]]]
+
+
+def schemas() -> Iterator[tuple[str, str]]:
+    """JSON Schemas of what a user writes, for completion and checks in an editor: one per kind of YAML file."""
+    files: dict[str, type[msgspec.Struct]] = {"meter": MeterFile, "site": SiteFile}
+    for module in pkgutil.iter_modules(bridge.projections.__path__):
+        files[module.name] = importlib.import_module(f"bridge.projections.{module.name}.mapping").Mapping
+    for name, struct in files.items():
+        yield f"mappings/schema/{name}.json", json.dumps(msgspec.json.schema(struct), indent=1) + "\n"
+
+
+GENERATORS: tuple[Generator, ...] = (schemas,)
+
+
+def changed() -> Iterator[tuple[Path, str]]:
+    """Files that are missing or differ from what their generator yields, with their new text."""
+    for generator in GENERATORS:
+        for name, text in generator():
+            path = TOP / name
+            if not path.exists() or path.read_text() != text:
+                yield path, text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="artefacts", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    made = list(changed())
+    for path, text in made:
+        print(path.relative_to(TOP))
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    return 1 if check and made else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

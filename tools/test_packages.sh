@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Install the Debian packages of tools/test_packages.txt when we may (root, or sudo without a password);
+# otherwise say which are missing and which tests will not run. Never fails for a missing package: the tests skip.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+present() { # a program on the path, or a file
+    if [[ $1 == /* ]]; then [[ -e $1 ]]; else PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; fi
+}
+
+missing() { # lines "package|tests" of what is not there
+    local package shows tests
+    while IFS='|' read -r package shows tests; do
+        [[ $package == \#* || -z $package ]] && continue
+        read -r package <<<"$package"
+        read -r shows <<<"$shows"
+        read -r tests <<<"$tests"
+        present "$shows" || printf '%s|%s\n' "$package" "$tests"
+    done <test_packages.txt
+}
+
+as_root() {
+    if [[ $(id -u) == 0 ]]; then "$@"; else sudo -n "$@"; fi
+}
+
+may_install() {
+    command -v apt-get >/dev/null && { [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null; }
+}
+
+lacking=$(missing)
+[[ -n $lacking ]] || exit 0
+if may_install; then
+    mapfile -t packages < <(cut -d'|' -f1 <<<"$lacking")
+    echo "installing ${packages[*]}"
+    as_root apt-get -qq update >/dev/null 2>&1 || true
+    for package in "${packages[@]}"; do
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get -qq install -y --no-install-recommends "$package" >/dev/null 2>&1 || true
+    done
+    lacking=$(missing)
+fi
+while IFS='|' read -r package tests; do
+    [[ -z $package ]] || echo "missing package $package, not run: $tests"
+done <<<"$lacking"
