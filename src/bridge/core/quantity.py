@@ -99,6 +99,13 @@ class Quantity(enum.Enum):
     MODEL = "model"
     VENDOR = "vendor"
     FIRMWARE_VERSION = "firmware_version"
+    # product family and product as the maker numbers them, the version of its register table, fitted options
+    PRODUCT_FAMILY = "product_family"
+    PRODUCT_ID = "product_id"
+    TABLE_VERSION = "table_version"
+    OPTIONS = "options"
+    # bits of several conditions in one register, as the device packs them
+    EVENT_FLAGS = "event_flags"
     DEVICE_NAME = "device_name"
     # a point the vocabulary has no word for: shown as it is, derived from by nobody
     OTHER = "other"
@@ -135,6 +142,11 @@ class Direction(enum.Enum):
     SUM = "sum"
     INDUCTIVE = "inductive"
     CAPACITIVE = "capacitive"
+    # quadrants: Q1 +P +Q, Q2 -P +Q, Q3 -P -Q, Q4 +P -Q (P and Q positive = into the load)
+    Q1 = "q1"
+    Q2 = "q2"
+    Q3 = "q3"
+    Q4 = "q4"
 
 
 class Statistic(enum.Enum):
@@ -152,6 +164,8 @@ class Statistic(enum.Enum):
     PEAK_TIME = "peak_timestamp"
     # a counter that a user may zero: never billed from
     PARTIAL = "partial"
+    # a copy of less resolution or in a float: for display only, never billed from
+    INDICATIVE = "indicative"
 
 
 class Meaning(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):

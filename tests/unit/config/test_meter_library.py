@@ -1,0 +1,366 @@
+"""mappings/meters: every file of the library is sound by itself, and the submeter list is there whole."""
+
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bridge.config.meter import Certainty, Golden, PointFile, PollClass, RegisterType, Table, WordOrder
+from bridge.core.point import Kind, Role
+from bridge.core.quantity import ENERGIES, POINT_NAME, Quantity, Statistic, dimension_of, meaning_of
+from bridge.core.units import UNITS
+from tests.support.golden_encoder import bit_reply, load_meter, place, reply, words
+
+LIBRARY = Path(__file__).parents[3] / "mappings" / "meters"
+FILES = sorted(LIBRARY.glob("*.yaml"))
+METERS = {path.stem: load_meter(path) for path in FILES}
+# registers of each type that has a fixed size
+SIZES = {
+    RegisterType.UINT16: 1,
+    RegisterType.INT16: 1,
+    RegisterType.BOOL: 1,
+    RegisterType.UINT64: 4,
+    RegisterType.INT64: 4,
+    RegisterType.FLOAT64: 4,
+    RegisterType.DATETIME4: 4,
+}
+SUBMETER = METERS["mid-submeter"].points
+LISTED = {
+    row["point"].lower(): row
+    for row in csv.DictReader(Path(__file__).with_name("submeter_points.csv").read_text(encoding="utf-8").splitlines())
+}
+# poll classes that keep the period the list states (CONFIG.md has the periods of the classes)
+CLASSES = {
+    "5s": {PollClass.STATE_FAST},
+    "5-15s": {PollClass.FAST},
+    "10s": {PollClass.STATE},
+    "10-30s": {PollClass.NORMAL, PollClass.STATE},
+    "30s": {PollClass.STATE},
+    "30-60s": {PollClass.FREQUENCY},
+    "60s": {PollClass.SLOW, PollClass.STATE_SLOW},
+    "300s": {PollClass.CERTIFICATE},
+    "On change": {PollClass.ON_CHANGE},
+}
+UNITS_OF_THE_LIST = {"kVArh": "kvarh", "kVAr": "kvar", "-": "", "timestamp": ""}
+
+meters = pytest.mark.parametrize("name", METERS)
+
+
+def size_of(point: PointFile) -> int:
+    assert point.type is not None
+    return point.registers or SIZES.get(point.type, 2)
+
+
+def points_of(name: str) -> list[tuple[str, PointFile]]:
+    return list(METERS[name].points.items())
+
+
+@meters
+def test_a_meter_file_is_named_as_the_meter_and_states_its_source(name: str) -> None:
+    # M-34
+    meter = METERS[name]
+
+    assert meter.meter == name
+    assert len(meter.source) > 20
+    assert meter.models
+
+
+@meters
+def test_every_point_has_a_name_of_the_vocabulary_and_a_unit_of_its_quantity(name: str) -> None:
+    for key, point in points_of(name):
+        quantity = meaning_of(key).quantity
+
+        assert POINT_NAME.match(key), key
+        assert quantity is not Quantity.OTHER, key
+        assert UNITS[point.unit].dimension is dimension_of(quantity), key
+        assert point.label, key
+
+
+@meters
+def test_no_two_points_share_a_register(name: str) -> None:
+    meter = METERS[name]
+
+    taken = Counter(
+        (table, address + i)
+        for _, point in points_of(name)
+        if point.at is not None
+        for table, address in [place(meter, point)]
+        for i in range(size_of(point))
+    )
+
+    assert [where for where, users in taken.items() if users > 1] == []
+
+
+@meters
+def test_a_row_that_is_not_certain_says_why(name: str) -> None:
+    # M-34
+    meter = METERS[name]
+
+    unexplained = [
+        key for key, point in points_of(name) if point.certainty is not Certainty.CERTAIN and not point.note
+    ]
+
+    # the source letters in the comment on top of these files speak for their rows without a note
+    assert unexplained == [] or name in ("ion7400", "socomec-countis-e2x"), meter.meter
+
+
+@meters
+def test_nothing_is_writable_out_of_the_box(name: str) -> None:
+    # M-06 P-10
+    assert [key for key, point in points_of(name) if point.writable] == []
+
+
+@meters
+def test_an_energy_is_an_exact_count_unless_it_is_named_indicative(name: str) -> None:
+    # M-25
+    for key, point in points_of(name):
+        meaning = meaning_of(key)
+        if meaning.quantity in ENERGIES:
+            assert (point.resolution is None) == (meaning.statistic is Statistic.INDICATIVE), key
+            assert (point.kind is Kind.ANALOG) == (meaning.statistic is Statistic.INDICATIVE), key
+
+
+@meters
+def test_what_is_not_billed_from_is_not_locked_as_billed(name: str) -> None:
+    # M-28
+    locked = [key for key, point in points_of(name) if point.mid]
+
+    assert [key for key in locked if meaning_of(key).statistic is not Statistic.PRESENT] == []
+
+
+@meters
+def test_limits_hold_the_typical_range(name: str) -> None:
+    for key, point in points_of(name):
+        if point.limits and point.typical:
+            assert point.limits[0] <= point.typical[0] < point.typical[1] <= point.limits[1], key
+
+
+def frames() -> list[tuple[str, Golden]]:
+    return [(name, golden) for name, meter in METERS.items() for golden in meter.golden]
+
+
+@pytest.mark.parametrize(("name", "golden"), frames())
+def test_golden_values_encoded_by_another_library_give_the_golden_frame(name: str, golden: Golden) -> None:
+    meter = METERS[name]
+    first, count = golden.block
+    pdu = bytes.fromhex(golden.reply)
+    bit_table = golden.table in (Table.COIL, Table.DISCRETE_INPUT)
+    bits = [False] * count
+    block = [int.from_bytes(pdu[i : i + 2], "big") for i in range(2, len(pdu), 2)]
+    for key, value in golden.values.items():
+        point = meter.points[key]
+        table, address = place(meter, point)
+        assert table is golden.table
+        assert first <= address < first + count
+        if bit_table:
+            bits[address - first] = bool(value)
+        elif value is not None:
+            exponent = block[int(point.scale_at) - first] if point.scale_at is not None else 0
+            raw = value // 10**9 if point.type is RegisterType.UNIX_TIME and isinstance(value, int) else value
+            encoded = words(meter, point, raw, exponent - 0x10000 if exponent > 0x7FFF else exponent)
+            block[address - first : address - first + len(encoded)] = encoded
+
+    expected = bit_reply(golden.table.value, bits) if bit_table else reply(golden.table.value, block)
+
+    assert golden.reply == expected
+
+
+def test_every_register_type_of_a_meter_stands_in_a_golden_frame() -> None:
+    for name, meter in METERS.items():
+        used = {point.type for point in meter.points.values() if point.at is not None}
+        shown = {meter.points[key].type for golden in meter.golden for key in golden.values}
+
+        assert used <= shown, name
+
+
+def test_the_submeter_list_is_there_whole() -> None:
+    # P-01
+    assert len(LISTED) == 53
+    assert list(SUBMETER) == list(LISTED)
+    assert Counter(row["section"] for row in LISTED.values()) == {
+        "measurement": 29,
+        "command": 2,
+        "status": 13,
+        "configuration": 9,
+    }
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_submeter_point_has_the_tags_and_class_of_the_list(name: str) -> None:
+    # P-01 P-13
+    row = LISTED[name]
+
+    assert SUBMETER[name].tags == tuple(tag.strip() for tag in row["haystack_tags"].split(","))
+    assert SUBMETER[name].brick == row["brick_class"]
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_submeter_point_stands_where_the_list_says(name: str) -> None:
+    # P-12
+    text = LISTED[name]["modbus"]
+    kind, _, number = text.rpartition(" ")
+    expected = {"Coil": 0, "DI": 10_000, "HR": 40_000, "": 0}[kind] + int(number)
+
+    assert SUBMETER[name].at == expected
+
+
+@pytest.mark.parametrize("name", [name for name, row in LISTED.items() if row["poll"]])
+def test_a_submeter_point_is_polled_as_often_as_the_list_says(name: str) -> None:
+    # P-01 F-05
+    assert SUBMETER[name].poll in CLASSES[LISTED[name]["poll"]]
+
+
+@pytest.mark.parametrize("name", [name for name, row in LISTED.items() if row["section"] == "measurement"])
+def test_a_measure_of_the_submeter_has_the_unit_and_range_of_the_list(name: str) -> None:
+    # P-01 P-02 P-03
+    row, point = LISTED[name], SUBMETER[name]
+    found = re.match(r"(-?[\d.]+)\s*-\s*\+?([\d.]+)", row["typical_range"])
+    expected = (float(found[1]), float(found[2])) if found else None
+
+    assert point.unit == UNITS_OF_THE_LIST.get(row["unit"], row["unit"])
+    assert point.typical == expected
+
+
+def test_the_energies_of_the_submeter_are_accumulators() -> None:
+    # P-02
+    energies = [name for name in SUBMETER if meaning_of(name).quantity in ENERGIES]
+
+    assert len(energies) == 4
+    assert all(SUBMETER[name].resolution == 0.01 and SUBMETER[name].mid for name in energies)
+
+
+@pytest.mark.parametrize("name", [name for name, row in LISTED.items() if row["section"] == "status"])
+def test_a_state_of_the_submeter_keeps_its_polarity(name: str) -> None:
+    # P-04
+    faults = {"communication_status": 0, "mid_certification_valid": 0}
+    states = SUBMETER[name].states
+
+    assert set(states) == {0, 1}
+    assert SUBMETER[name].role is Role.STATUS
+    if name == "energy_direction":
+        assert states == {0: "Import", 1: "Export"}
+    elif name == "pulse_output_active":
+        assert states == {0: "Inactive", 1: "Active"}
+    else:
+        assert states[1 - faults.get(name, 1)] in ("OK", "Valid")
+
+
+@pytest.mark.parametrize("name", [name for name, row in LISTED.items() if row["section"] == "configuration"])
+def test_a_setting_of_the_submeter_takes_only_what_the_list_allows(name: str) -> None:
+    # P-06
+    point, text = SUBMETER[name], LISTED[name]["values"]
+
+    assert point.role is Role.SETTING
+    if name == "modbus_baudrate":
+        assert point.values == (9600, 19200, 38400)
+    else:
+        low, high = re.match(r"(\d+)-(\d+)", text).groups()  # type: ignore[union-attr] - every row has a range
+        assert point.range == (float(low), float(high))
+
+
+@pytest.mark.parametrize("name", ["reset_demand_peak", "sync_clock"])
+def test_a_command_of_the_submeter_is_idle_at_zero(name: str) -> None:
+    # P-05
+    assert SUBMETER[name].role is Role.COMMAND
+    assert SUBMETER[name].states[0] == "Idle"
+
+
+def test_ratios_of_current_transformers_are_locked_with_the_energy() -> None:
+    # P-10
+    assert SUBMETER["ct_primary_rating"].mid
+    assert SUBMETER["ct_secondary_rating"].mid
+
+
+def test_b_smart_has_every_row_of_its_table_at_the_makers_offsets() -> None:
+    # M-03 M-04 M-05
+    points = METERS["bsmart"].points
+    rows = {name: point for name, point in points.items() if point.at is not None}
+
+    assert len(rows) == 108
+    for prefix, floats, energies in (("", 0x2100, 0x3000), ("ch2_", 0x2300, 0x3100)):
+        assert rows[f"{prefix}voltage_l1_n"].at == floats
+        assert rows[f"{prefix}current_neutral"].at == floats + 0x12
+        assert rows[f"{prefix}active_power_total"].at == floats + 0x1A
+        assert rows[f"{prefix}power_factor_total"].at == floats + 0x32
+        assert rows[f"{prefix}frequency"].at == floats + 0x34
+        assert rows[f"{prefix}active_energy_import"].at == energies + 0x04
+        assert rows[f"{prefix}apparent_energy"].at == energies + 0x18
+        assert rows[f"{prefix}reactive_energy_export_l3"].at == energies + 0x60
+        assert sum(name.startswith("ch2_") for name in rows) == 52
+
+
+def test_what_the_maker_of_b_smart_does_not_state_is_marked() -> None:
+    # M-09
+    for name, point in METERS["bsmart"].points.items():
+        if point.type in (RegisterType.FLOAT32, RegisterType.FLOAT64):
+            assert point.certainty is not Certainty.CERTAIN, name
+            assert "word order" in point.note
+
+
+def test_a_single_register_of_b_smart_is_written_with_function_16() -> None:
+    # M-02
+    assert METERS["bsmart"].modbus.writes == (16,)
+
+
+def test_no_b_smart_is_sold_as_mid() -> None:
+    # M-14
+    assert [facts.mid for facts in METERS["bsmart"].models.values()] == [False]
+
+
+def test_of_the_countis_only_the_e28_is_mid() -> None:
+    # M-21
+    models = METERS["socomec-countis-e2x"].models
+
+    assert {name: facts.mid for name, facts in models.items()} == {"COUNTIS E27": False, "COUNTIS E28": True}
+
+
+def test_the_countis_counts_10_wh_and_starts_again_after_999999_99_kwh() -> None:
+    # M-25
+    points = METERS["socomec-countis-e2x"].points
+
+    for name in ("active_energy_import", "active_energy_export", "reactive_energy_import", "reactive_energy_export"):
+        assert points[name].resolution == 0.01
+        assert points[name].modulus == 100_000_000
+
+
+def test_the_frequency_of_the_countis_is_decided_by_plausibility() -> None:
+    # M-34
+    frequency = METERS["socomec-countis-e2x"].points["frequency"]
+
+    assert frequency.certainty is Certainty.CONFLICT
+    assert (frequency.scale, *frequency.scale_alternatives) == (0.01, 0.001)
+    assert frequency.limits == (45, 65)
+
+
+def test_the_ion7400_bills_from_its_integers() -> None:
+    # M-41
+    points = METERS["ion7400"].points
+
+    assert points["active_energy_import"].type is RegisterType.INT64
+    assert {point.type for name, point in points.items() if name.endswith("_indicative")} == {RegisterType.FLOAT32}
+
+
+def test_word_orders_of_the_library_are_those_of_the_makers() -> None:
+    # M-43
+    low_word_first = {name for name, meter in METERS.items() if meter.modbus.word_order is WordOrder.CDAB}
+
+    assert low_word_first == {"carlo-gavazzi-em340"}
+
+
+def test_models_that_share_a_layout_share_the_file() -> None:
+    parents = {name: meter.extends for name, meter in METERS.items() if meter.extends}
+
+    assert parents == {
+        **{f"sunspec-{n}": "sunspec-203" for n in (201, 202, 204)},
+        **{f"sunspec-{n}": "sunspec-213" for n in (211, 212, 214)},
+    }
+
+
+def test_the_library_is_the_one_the_manual_lists() -> None:
+    text = (LIBRARY.parents[1] / "docs" / "meters.md").read_text(encoding="utf-8")
+
+    assert [name for name in METERS if f"`{name}`" not in text] == []
+
+
