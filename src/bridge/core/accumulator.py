@@ -53,18 +53,23 @@ def as_float(count: int, exponent: int) -> float:
     return float(count * 10**exponent) if exponent >= 0 else count / 10**-exponent
 
 
-def count_of_float(value: float, scale: Fraction) -> int:
+def count_of_float(value: float, scale: Fraction, spacing: float = 0.0) -> int:
     """
     Return a float register as a count. `scale`: counts per register unit, e.g. 100 for kWh in steps of 10 Wh.
+    `spacing`: between neighbouring numbers of the register's own format at `value`, 0 = float64.
 
-    The nearest step if the value is within 1e-6 of it (in steps), else the step below: energy is never rounded up.
-    Raises: DecodeError for what is no finite number, or beyond MAX_COUNT.
+    The nearest step if the value is within 1e-6 of it (in steps) or is the float nearest to it, else the step below:
+    energy is never rounded up. Raises: DecodeError for what is no finite number, or beyond MAX_COUNT.
     """
     if not math.isfinite(value):
         raise DecodeError(f"expected a finite number, found {value}")
     steps = Fraction(value) * scale
     nearest = round(steps)
-    count = nearest if abs(steps - nearest) <= STEP_TOLERANCE else math.floor(steps)
+    # From 9e9 counts on even the float64 nearest to a step is further than 1e-6 from it: 435,643,576,561 counts of
+    # 10 Wh came out one too low. A format coarser than the step cannot tell, and is taken down.
+    doubt = Fraction(spacing or math.ulp(value)) * abs(scale) / 2
+    tolerance = STEP_TOLERANCE if doubt >= Fraction(1, 2) else max(STEP_TOLERANCE, doubt)
+    count = nearest if abs(steps - nearest) <= tolerance else math.floor(steps)
     if abs(count) > MAX_COUNT:
         raise DecodeError(f"expected at most {MAX_COUNT} counts, found {count}")
     return count

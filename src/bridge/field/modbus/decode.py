@@ -1,0 +1,304 @@
+"""
+A value's registers -> value and quality of its point. Pure.
+
+The rule one must not break: what the device marks as "no value", what lies outside the limits and what cannot be
+represented is (None, why) - hold the last value - and never a number shown as good.
+"""
+
+import math
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from bridge.config.meter import RegisterType, Table
+from bridge.config.model import Register
+from bridge.core.accumulator import MAX_COUNT, count_of_float
+from bridge.core.errors import DecodeError
+from bridge.core.point import Kind, PointDef, Value
+from bridge.core.quality import Quality
+from bridge.core.quantity import Direction
+from bridge.field.modbus.words import FLOATS, M10K, Raw, Unpack, letter_of, unpacker, words_of
+
+Reading = tuple[Value, Quality]
+Decoder = Callable[[bytes], Reading]
+
+NO_VALUE: Reading = (None, Quality.DEVICE_FAULT)
+OUTSIDE: Reading = (None, Quality.OUT_OF_RANGE)
+GOOD = Quality.GOOD
+
+# Registers of a reserved or valueless reading (seed 004, "Invalid read responses"); a NaN is met as a NaN.
+SENTINELS: dict[RegisterType, frozenset[int]] = {
+    RegisterType.UINT16: frozenset({0xFFFF}),
+    RegisterType.INT16: frozenset({-0x8000}),
+    RegisterType.UINT32: frozenset({0xFFFFFFFF}),
+    RegisterType.INT32: frozenset({-0x80000000}),
+    RegisterType.UINT64: frozenset({0xFFFFFFFFFFFFFFFF}),
+    RegisterType.INT64: frozenset({-0x8000000000000000}),
+    RegisterType.UNIX_TIME: frozenset({0xFFFFFFFF}),
+}
+_SIGNED = {RegisterType.INT16: 16, RegisterType.INT32: 32, RegisterType.INT64: 64}
+_FLOAT_BITS = {RegisterType.FLOAT32: ">I", RegisterType.FLOAT64: ">Q"}
+_TEXTS = frozenset({RegisterType.STRING, RegisterType.STRING16})
+# exponent of a SunSpec scale factor (SunSpec Information Model Specification, "sunssf": -10 to 10)
+SCALE_EXPONENTS = range(-10, 11)
+_SECOND_NS = 1_000_000_000
+
+
+def decoder_for(register: Register, definition: PointDef) -> Decoder:
+    """
+    Return the decoder of one point. It takes the value's registers as on the wire (of a bit table: one byte, 0 or 1)
+    and never raises: bytes that are too few or too many are no value.
+
+    A `scale_at` is not looked at: see `scaled`. Raises: ValueError where `count` does not fit the type.
+    """
+    words = words_of(register.type)
+    if words and words != register.count:
+        raise ValueError(f"{definition.id}: {register.type.value} takes {words} register(s), not {register.count}")
+    if register.type in _TEXTS:
+        decode = _text(register)
+    elif register.type is RegisterType.DATETIME4:
+        decode = _datetime4
+    elif register.type is RegisterType.BOOL:
+        decode = _bit(register, definition)
+    else:
+        decode = _number(register, definition)
+    length = 1 if register.table in (Table.COIL, Table.DISCRETE_INPUT) else 2 * register.count
+
+    def guarded(raw: bytes) -> Reading:
+        return decode(raw) if len(raw) == length else NO_VALUE
+
+    return guarded
+
+
+def scaled(register: Register, factor: Fraction) -> Register:
+    """Return the register with another scale: an alternative (new / old) or a scale factor (10**n)."""
+    return replace(register, scale=register.scale * factor, counts=register.counts * factor)
+
+
+def scale_factor(raw: bytes) -> Fraction | None:
+    """Return the factor a SunSpec scale register stands for; None if it is not implemented or no scale factor."""
+    if len(raw) != 2:
+        return None
+    exponent = int.from_bytes(raw, "big", signed=True)
+    return Fraction(10) ** exponent if exponent in SCALE_EXPONENTS else None
+
+
+def _number(register: Register, definition: PointDef) -> Decoder:
+    unpack = _checked(register)
+    if definition.kind is Kind.ACCUMULATOR:
+        return _accumulator(register, definition, unpack)
+    if definition.kind is Kind.ANALOG:
+        return _analog(register, definition, unpack)
+    if definition.kind is Kind.TEXT:
+        return _with(unpack, lambda raw: (str(raw), GOOD))
+    if definition.kind is Kind.TIME:
+        return _with(unpack, lambda raw: (int(Fraction(raw) * register.scale * _SECOND_NS), GOOD))
+    return _code(definition, unpack)
+
+
+def _checked(register: Register) -> Callable[[bytes], Raw | None]:
+    """Return an unpacker that says None for what the device marks as no value."""
+    unpack: Unpack = unpacker(register.type, register.order)
+    if register.type in FLOATS:
+        invalid = _invalid_floats(register)
+
+        def real(raw: bytes) -> Raw | None:
+            value = unpack(raw)
+            # a NaN is the only number that differs from itself
+            return None if value != value or value in invalid else value
+
+        return real if invalid else lambda raw: value if (value := unpack(raw)) == value else None
+    reserved = SENTINELS.get(register.type, frozenset()) | _invalid_integers(register)
+    if register.type in M10K:
+
+        def m10k(raw: bytes) -> Raw | None:
+            try:
+                value = unpack(raw)
+            except struct.error:
+                return None
+            return None if value in reserved else value
+
+        return m10k
+
+    def integer(raw: bytes) -> Raw | None:
+        value = unpack(raw)
+        return None if value in reserved else value
+
+    return integer
+
+
+def _invalid_integers(register: Register) -> frozenset[int]:
+    bits = _SIGNED.get(register.type)
+    if bits is None:
+        return register.invalid
+    return frozenset(value - (1 << bits) if value >= 1 << (bits - 1) else value for value in register.invalid)
+
+
+def _invalid_floats(register: Register) -> frozenset[float]:
+    """A float register's `invalid` may be given as the number itself or as the bits of the registers."""
+    bits, layout = _FLOAT_BITS[register.type], ">" + letter_of(register.type)
+    found = {float(value) for value in register.invalid}
+    for value in register.invalid:
+        if 0 < value < 1 << (8 * struct.calcsize(bits)):
+            found.add(struct.unpack(layout, struct.pack(bits, value))[0])
+    return frozenset(value for value in found if value == value)
+
+
+def _with(unpack: Callable[[bytes], Raw | None], make: Callable[[Raw], Reading]) -> Decoder:
+    def decode(raw: bytes) -> Reading:
+        number = unpack(raw)
+        if number is None:
+            return NO_VALUE
+        return make(number) if math.isfinite(number) else OUTSIDE
+
+    return decode
+
+
+def _analog(register: Register, definition: PointDef, unpack: Callable[[bytes], Raw | None]) -> Decoder:
+    sign = -1 if register.inverted else 1
+    # an integer times numerator over denominator is rounded once, so that 23012 * 0.01 is 230.12 itself
+    up, down = register.scale.numerator * sign, register.scale.denominator
+    offset = register.offset
+    low = -math.inf if definition.low is None else definition.low
+    high = math.inf if definition.high is None else definition.high
+    largest = sys.float_info.max
+
+    def plain(raw: bytes) -> Reading:
+        number = unpack(raw)
+        if number is None:
+            return NO_VALUE
+        value = float(number)
+        return (value, GOOD) if low <= value <= high and -largest <= value <= largest else OUTSIDE
+
+    def scaled_value(raw: bytes) -> Reading:
+        number = unpack(raw)
+        if number is None:
+            return NO_VALUE
+        value = number * up / down + offset
+        return (value, GOOD) if low <= value <= high and -largest <= value <= largest else OUTSIDE
+
+    return plain if up == 1 and down == 1 and not offset else scaled_value
+
+
+def _accumulator(register: Register, definition: PointDef, unpack: Callable[[bytes], Raw | None]) -> Decoder:
+    sign = -1 if register.inverted else 1
+    counts = register.counts * sign
+    low, high = _count_limits(definition)
+
+    def integer(raw: bytes) -> Reading:
+        number = unpack(raw)
+        if number is None:
+            return NO_VALUE
+        # below one count nothing is shown: energy is never rounded up
+        count = number * up // down
+        return (int(count), GOOD) if low <= count <= high else OUTSIDE
+
+    def real(raw: bytes) -> Reading:
+        number = unpack(raw)
+        if number is None:
+            return NO_VALUE
+        try:
+            count = count_of_float(number, counts, spacing(number))
+        except DecodeError:
+            return OUTSIDE
+        return (count, GOOD) if low <= count <= high else OUTSIDE
+
+    up, down = counts.numerator, counts.denominator
+    spacing = _spacing32 if register.type is RegisterType.FLOAT32 else math.ulp
+    return real if register.type in FLOATS else integer
+
+
+def _spacing32(value: float) -> float:
+    """Return the distance to the next float32."""
+    # a float32 has 24 significant bits and no exponent below -126
+    return math.ldexp(1.0, max(math.frexp(value)[1], -125) - 24)
+
+
+def _count_limits(definition: PointDef) -> tuple[int, int]:
+    """Return the counts between which a reading is one: an index is never negative, a balance may be."""
+    signed = definition.meaning.direction is Direction.NET
+    low, high = (-MAX_COUNT if signed else 0), MAX_COUNT
+    if definition.modulus:
+        high = min(high, definition.modulus - 1)
+        low = max(low, -high)
+    step = Fraction(10) ** definition.resolution
+    if definition.low is not None:
+        low = max(low, math.ceil(Fraction(definition.low) / step))
+    if definition.high is not None and math.isfinite(definition.high):
+        high = min(high, math.floor(Fraction(definition.high) / step))
+    return low, high
+
+
+def _code(definition: PointDef, unpack: Callable[[bytes], Raw | None]) -> Decoder:
+    """A state: a code that has no text is not one of the device's states."""
+    codes = frozenset(code for code, _ in definition.states)
+    if definition.kind is Kind.BINARY:
+        states: dict[int, bool | int] = {0: False, 1: True}
+        return _with(unpack, lambda raw: (states[int(raw)], GOOD) if raw in states else OUTSIDE)
+    return _with(unpack, lambda raw: (int(raw), GOOD) if raw in codes or (not codes and raw == int(raw)) else OUTSIDE)
+
+
+def _bit(register: Register, definition: PointDef) -> Decoder:
+    whole: Callable[[Reading], Reading] = lambda reading: reading  # noqa: E731 - one of three shapes of a bit
+    if definition.kind is Kind.ANALOG:
+        whole = _bit_as(float)
+    elif definition.kind is not Kind.BINARY:
+        whole = _bit_as(int)
+    if register.table in (Table.COIL, Table.DISCRETE_INPUT):
+        return lambda raw: whole((raw != b"\x00", GOOD))
+    mask = None if register.bit is None else 1 << register.bit
+    invalid = register.invalid
+
+    def bit(raw: bytes) -> Reading:
+        word = raw[-2] << 8 | raw[-1]
+        if word in invalid:
+            return NO_VALUE
+        if mask is not None:
+            return whole((word & mask != 0, GOOD))
+        # without a bit number the register itself is the flag: anything but 0 and 1 is none
+        return whole((word == 1, GOOD)) if word <= 1 else OUTSIDE
+
+    return bit
+
+
+def _bit_as(make: type[int] | type[float]) -> Callable[[Reading], Reading]:
+    return lambda reading: (make(bool(reading[0])), reading[1])
+
+
+def _text(register: Register) -> Decoder:
+    narrow = register.type is RegisterType.STRING16
+
+    def text(raw: bytes) -> Reading:
+        characters = raw[1::2] if narrow else raw
+        if not characters.strip(b"\xff") or raw == b"\x80\x00" * register.count:
+            return NO_VALUE
+        shown = characters.partition(b"\x00")[0].decode("utf-8", errors="replace")
+        # what is no text is shown as such: control characters would reach terminals and log files
+        clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown.strip())
+        return clean, Quality.QUESTIONABLE if "\N{REPLACEMENT CHARACTER}" in clean else GOOD
+
+    return text
+
+
+def _datetime4(raw: bytes) -> Reading:
+    """
+    IEC 60870-5-4 date and time in four registers, high byte first:
+
+        0: - (9) year (7, from 2000)         1: - (4) month (4) day of week (3) day (5)
+        2: summer (1) - (2) hour (5) invalid (1) - (1) minute (6)      3: millisecond (16)
+    """
+    year, date, clock, millisecond = struct.unpack(">4H", raw)
+    if clock & 0x80 or raw in (b"\xff" * 8, b"\x80\x00" * 4, bytes(8)):
+        return NO_VALUE
+    try:
+        whole = datetime(
+            2000 + (year & 0x7F), date >> 8 & 0x0F, date & 0x1F, clock >> 8 & 0x1F, clock & 0x3F, tzinfo=UTC
+        )
+    except ValueError:
+        return OUTSIDE
+    if millisecond >= 60_000:
+        return OUTSIDE
+    return int(whole.timestamp()) * _SECOND_NS + millisecond * 1_000_000, GOOD
