@@ -7,6 +7,8 @@ Error taxonomy.
     + ConnectFailed · ConnectionLost · ReplyTimeout   (retry, back off, COMM_LOST)
     + FramingError                                    (discard, wait for silence, retry)
     + Quarantined                                     (too early to ask the same thing again)
+    + LineBusy                                        (a lease has the line: ask again later)
+    + RequestRefused                                  (the channel's configuration forbids it: never sent)
     + DeviceException                                 (the device answered no: DEVICE_FAULT)
   x DecodeError            (registers that are no value of the declared type)
   x ProjectionError        (a mapping that cannot be served: path, message)
@@ -60,6 +62,14 @@ class Quarantined(FieldError):
     def __init__(self, channel: str, unit_id: int, wait_s: float) -> None:
         super().__init__(channel, unit_id, f"a late reply is possible for another {wait_s:.3f} s")
         self.wait_s = wait_s
+
+
+class LineBusy(FieldError):
+    """Somebody has the line for himself."""
+
+
+class RequestRefused(FieldError):
+    """The channel's configuration forbids this request; nothing was sent."""
 
 
 class DeviceException(FieldError):

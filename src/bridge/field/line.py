@@ -1,81 +1,65 @@
-"""One serial line, many users: commands, gateway clients, the poller, an EtherGate session."""
+"""Ask a device through a shared line: turns, pauses, retries, and never a late reply taken for another."""
 
 import asyncio
-import enum
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from typing import Protocol
 
-from bridge.core.errors import ConnectionLost, FieldError, FramingError, Quarantined, ReplyTimeout
-from bridge.field.modbus.master import RtuMaster
+from bridge.core.clock import Clock
+from bridge.core.errors import BridgeError, ConnectionLost, FieldError, FramingError, Quarantined, ReplyTimeout
+from bridge.field.arbiter import LineArbiter as LineArbiter
+from bridge.field.arbiter import Use as Use
+from bridge.field.observe import FrameTap, LineCounters
 
-
-class Use(enum.Enum):
-    """Who asks. COMMAND goes first; POLL and GATEWAY alternate while both wait."""
-
-    COMMAND = "command"
-    POLL = "poll"
-    GATEWAY = "gateway"
+# waits for late replies that one question may cost; somebody else's time-outs can renew the quarantine for ever
+MAX_WAITS = 4
 
 
-Ticket = asyncio.Future[None]
+class Master(Protocol):
+    """One way to exchange a request for its reply: RTU on a serial line or a socket, Modbus TCP."""
+
+    @property
+    def counters(self) -> LineCounters: ...
+
+    @property
+    def tap(self) -> FrameTap: ...
+
+    def quarantine_s(self, unit_id: int, pdu: bytes) -> float:
+        """Return how long a late reply could still be taken for the reply to this request."""
+        ...
+
+    async def exchange(self, unit_id: int, pdu: bytes, timeout_s: float) -> bytes:
+        """Return the reply PDU. Raises: FieldError."""
+        ...
+
+    def hush(self) -> None:
+        """Send nothing until replies to somebody else's requests can no longer come."""
+        ...
+
+    def close(self) -> None: ...
 
 
-class LineArbiter:
-    """
-    Serialise request/reply exchanges; share the line fairly.
+class _TooEarly(BridgeError):
+    """The device still has its pause; the turn goes to the next."""
 
-    Fairness: while both wait, POLL and GATEWAY get one exchange each in turn, and inside a
-    use each `user` (a TCP client, a poll class) gets one in turn. So 32 gateway clients
-    cannot take more than half of the line from the poller, nor one client starve another.
-    Silence between frames is the master's business: it alone knows when the last byte came.
-    """
 
-    def __init__(self) -> None:
-        self._queues: dict[Use, OrderedDict[str, deque[Ticket]]] = {use: OrderedDict() for use in Use}
-        self._busy = False
-        self._last = Use.GATEWAY
+class Pacer:
+    """Time between two requests to one device, for devices that need it; holds up nobody else."""
 
-    async def exchange(self, use: Use, user: str, transact: Callable[[], Awaitable[bytes]]) -> bytes:
-        """Run `transact` alone on the line."""
-        if self._busy:
-            ticket: Ticket = asyncio.get_running_loop().create_future()
-            self._queues[use].setdefault(user, deque()).append(ticket)
-            try:
-                await ticket
-            except asyncio.CancelledError:
-                if ticket.done() and not ticket.cancelled():
-                    self._hand_over()
-                raise
-        else:
-            self._last = self._last if use is Use.COMMAND else use
-        self._busy = True
-        try:
-            return await transact()
-        finally:
-            self._hand_over()
+    def __init__(self, clock: Clock, delays_s: Mapping[int, float]) -> None:
+        self._now = clock.monotonic_ns
+        self._delays_ns = {unit_id: round(delay_s * 1e9) for unit_id, delay_s in delays_s.items() if delay_s > 0}
+        self._ready_at: dict[int, int] = {}
 
-    def _hand_over(self) -> None:
-        second = Use.POLL if self._last is Use.GATEWAY else Use.GATEWAY
-        for use in (Use.COMMAND, second, self._last):
-            ticket = self._next_of(use)
-            if ticket is not None:
-                if use is not Use.COMMAND:
-                    self._last = use
-                ticket.set_result(None)
-                return
-        self._busy = False
+    def wait_s(self, unit_id: int) -> float:
+        if unit_id not in self._ready_at:
+            return 0.0
+        return max(0, self._ready_at[unit_id] - self._now()) / 1e9
 
-    def _next_of(self, use: Use) -> Ticket | None:
-        users = self._queues[use]
-        while users:
-            user, queue = users.popitem(last=False)
-            while queue:
-                ticket = queue.popleft()
-                if not ticket.done():
-                    if queue:
-                        users[user] = queue
-                    return ticket
-        return None
+    def asked(self, unit_id: int) -> None:
+        """Say that an exchange with the device has just ended."""
+        delay_ns = self._delays_ns.get(unit_id)
+        if delay_ns:
+            self._ready_at[unit_id] = self._now() + delay_ns
 
 
 def probe_pdu(pdu: bytes) -> bytes | None:
@@ -95,20 +79,23 @@ class Line:
     left. Where that is not possible (one register, writes) the wait for it passes without holding the line.
     """
 
-    def __init__(self, master: RtuMaster, arbiter: LineArbiter) -> None:
-        self._master, self._arbiter = master, arbiter
+    def __init__(self, master: Master, arbiter: LineArbiter, pacer: Pacer | None = None) -> None:
+        self._master, self._arbiter, self._pacer = master, arbiter, pacer
 
     async def ask(self, use: Use, user: str, unit_id: int, pdu: bytes, timeout_s: float, attempts: int = 2) -> bytes:
         """Return the reply PDU (a device's exception included). Raises: FieldError after `attempts`."""
         failure: FieldError | None = None
+        waits = MAX_WAITS
         while attempts > 0:
             wait_s = self._master.quarantine_s(unit_id, pdu)
             if wait_s > 0 and not await self._proves_order(use, user, unit_id, pdu, timeout_s):
                 await asyncio.sleep(self._master.quarantine_s(unit_id, pdu))
             try:
-                return await self._arbiter.exchange(use, user, lambda: self._master.exchange(unit_id, pdu, timeout_s))
+                return await self._turn(use, user, unit_id, pdu, timeout_s)
             except Quarantined:
-                continue
+                waits -= 1
+                if not waits:
+                    raise
             except (ReplyTimeout, FramingError, ConnectionLost) as exc:
                 failure = exc
                 attempts -= 1
@@ -120,7 +107,26 @@ class Line:
         if probe is None or self._master.quarantine_s(unit_id, probe) > 0:
             return False
         try:
-            await self._arbiter.exchange(use, user, lambda: self._master.exchange(unit_id, probe, timeout_s))
+            await self._turn(use, user, unit_id, probe, timeout_s)
         except (ReplyTimeout, FramingError, Quarantined):
             return False
         return self._master.quarantine_s(unit_id, pdu) == 0
+
+    async def _turn(self, use: Use, user: str, unit_id: int, pdu: bytes, timeout_s: float) -> bytes:
+        pacer = self._pacer
+        if pacer is None:
+            return await self._arbiter.exchange(use, user, lambda: self._master.exchange(unit_id, pdu, timeout_s))
+        while True:
+            await asyncio.sleep(pacer.wait_s(unit_id))
+            try:
+                return await self._arbiter.exchange(use, user, lambda: self._paced(pacer, unit_id, pdu, timeout_s))
+            except _TooEarly:
+                continue  # somebody else's turn with this device came first
+
+    async def _paced(self, pacer: Pacer, unit_id: int, pdu: bytes, timeout_s: float) -> bytes:
+        if pacer.wait_s(unit_id) > 0:
+            raise _TooEarly
+        try:
+            return await self._master.exchange(unit_id, pdu, timeout_s)
+        finally:
+            pacer.asked(unit_id)

@@ -4,9 +4,7 @@
                                                                   \\--alarm--> ReplyTimeout / FramingError
 
 The rule one must not break: after a time-out no question of the same shape is asked again until the late
-reply can no longer come, because nothing in a reply says which request it answers (pymodbus 3.16.1 then
-returns another register's value). A good reply of another shape proves that it cannot: devices answer in
-order.
+reply can no longer come (`quarantine`).
 """
 
 import asyncio
@@ -24,17 +22,11 @@ from bridge.core.errors import (
     ReplyTimeout,
 )
 from bridge.field.alarm import Alarm
+from bridge.field.modbus.quarantine import Quarantine
 from bridge.field.modbus.timing import LineTiming
+from bridge.field.observe import FrameTap, LineCounters, Verdict
 from bridge.field.serial_port import Port
-from bridge.modbus.frame import (
-    EXCEPTION_BIT,
-    EXCEPTION_LENGTH,
-    FrameKind,
-    ReplyReader,
-    Shape,
-    rtu_frame,
-    shape_of,
-)
+from bridge.modbus.frame import EXCEPTION_LENGTH, FrameKind, ReplyReader, rtu_frame
 
 BROADCAST = 0
 # %; of the remaining transmission time; a device's clock may be 2 % fast (UART tolerance)
@@ -75,32 +67,29 @@ class MasterSettings:
     late_s: float = 0.5
     # s; silence after a broadcast (Modbus over Serial Line V1.02, 2.4.1: typically 100 to 200 ms)
     broadcast_s: float = 0.1
+    # s; silence before we transmit, beyond t3.5: transceivers of slow devices turn round ("RTS delay")
+    transmit_delay_s: float = 0.0
     # s; between two attempts to open the port
     reopen_s: float = 0.2
 
 
-@dataclass(slots=True)
-class LineCounters:
-    requests: int = 0
-    replies: int = 0
-    timeouts: int = 0
-    bad_crc: int = 0
-    incomplete: int = 0
-    stray_bytes: int = 0
-    opened: int = 0
-
-
 class RtuMaster:
-    def __init__(self, port: Port, settings: MasterSettings, clock: Clock, make_alarm: MakeAlarm) -> None:
+    def __init__(
+        self, port: Port, settings: MasterSettings, clock: Clock, make_alarm: MakeAlarm, tap: FrameTap | None = None
+    ) -> None:
         timing = settings.timing
         self._port, self._settings, self._now = port, settings, clock.monotonic_ns
         self._alarm = make_alarm(self._ring)
         self._char_ns = round(timing.char_s * 1e9)
-        self._quiet_ns = -int(-timing.quiet_s * 1e9 // 1)
+        self._quiet_ns = -int(-(timing.quiet_s + settings.transmit_delay_s) * 1e9 // 1)
+        self._silence_ns = round(max(timing.gap_s, timing.quiet_s) * 1e9)
         self._gap_ns = round(timing.gap_s * 1e9)
         self._phase = _Phase.RESTING
         self._quiet_at = 0
+        # no request before, whatever the line says (after a broadcast, after a lease)
+        self._hold_until = 0
         self._reopen_at = 0
+        self._closed = False
         self._unit_id = 0
         self._frame = b""
         self._timeout_ns = 0
@@ -109,20 +98,14 @@ class RtuMaster:
         self._due_at = 0
         self._reader = ReplyReader(0, b"\x00")
         self._reply: asyncio.Future[bytes] | None = None
-        self._suspects: dict[int, dict[Shape, int]] = {}
+        self._quarantine = Quarantine(round(settings.late_s * 1e9))
+        self._heard = bytearray()
+        self.tap = tap or FrameTap()
         self.counters = LineCounters()
 
     def quarantine_s(self, unit_id: int, pdu: bytes) -> float:
         """Return how long a late reply could still be taken for the reply to this request."""
-        suspects = self._suspects.get(unit_id)
-        if suspects is None:
-            return 0.0
-        now = self._now()
-        shape = shape_of(pdu)
-        until = max((at for other, at in suspects.items() if other == shape or shape.length is None), default=0)
-        if until > now:
-            return (until - now) / 1e9
-        return 0.0
+        return self._quarantine.wait_ns(unit_id, pdu, self._now()) / 1e9
 
     async def exchange(self, unit_id: int, pdu: bytes, timeout_s: float) -> bytes:
         """Send one request; return the reply PDU, a device's exception included (b"" after a broadcast).
@@ -132,7 +115,7 @@ class RtuMaster:
         """
         if self._reply is not None:
             raise RuntimeError("one exchange at a time: use the line arbiter")
-        if self._suspects and (wait_s := self.quarantine_s(unit_id, pdu)):
+        if self._quarantine and (wait_s := self.quarantine_s(unit_id, pdu)):
             raise Quarantined(self._settings.channel, unit_id, wait_s)
         if not self._port.is_open():
             self._open(unit_id)
@@ -145,6 +128,7 @@ class RtuMaster:
         self._due_at = 0
         reply = self._reply = asyncio.get_running_loop().create_future()
         self._phase = _Phase.QUIET
+        self._quiet_at = max(self._quiet_at, self._hold_until)
         if self._now() >= self._quiet_at:
             self._send()
         else:
@@ -153,23 +137,33 @@ class RtuMaster:
             answer: bytes = await reply
         except asyncio.CancelledError:
             if self._phase in (_Phase.SENT, _Phase.NAP):
-                self._suspect(pdu)
+                self._quarantine.suspect(unit_id, pdu, self._now())
             raise
         except ReplyTimeout:
-            self._suspect(pdu)
+            self._quarantine.suspect(unit_id, pdu, self._now())
             raise
         finally:
             self._rest()
-        if unit_id in self._suspects:
-            self._judge(pdu, answer)
+        if self._quarantine and unit_id != BROADCAST and not self._quarantine.trusts(unit_id, answer, self._now()):
+            self._quarantine.suspect(unit_id, pdu, self._now())
+            raise FramingError(self._settings.channel, unit_id, "exception to an unknown request")
         return answer
 
+    def hush(self) -> None:
+        """Send nothing until replies to somebody else's requests can no longer come."""
+        self._hold_until = self._now() + round(self._settings.late_s * 1e9)
+
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         self._alarm.close()
         self._fail(ConnectionLost(self._settings.channel, self._unit_id, "closed"))
         self._port.close()
 
     def _open(self, unit_id: int) -> None:
+        if self._closed:
+            raise ConnectionLost(self._settings.channel, unit_id, "closed")
         now = self._now()
         if now < self._reopen_at:
             raise ConnectFailed(self._settings.channel, unit_id, "port is gone; next attempt is due later")
@@ -186,12 +180,14 @@ class RtuMaster:
         if not data:
             return
         now = self._now()
-        self._quiet_at = now + self._quiet_ns
+        self._quiet_at = max(now + self._quiet_ns, self._hold_until)
         if self._phase is not _Phase.SENT:
-            self.counters.stray_bytes += len(data)
+            self._stray(data)
             if self._phase is _Phase.QUIET:
                 self._alarm.arm(self._quiet_at)
             return
+        if self.tap.on:
+            self._heard += data
         missing = self._reader.feed(data)
         if missing == 0:
             self._complete()
@@ -200,7 +196,7 @@ class RtuMaster:
         else:
             self._ends_at_silence = True
             self._port.expect(1)
-            self._alarm.arm(now + max(self._gap_ns, self._quiet_ns))
+            self._alarm.arm(now + self._silence_ns)
 
     def _await_rest(self, now: int, missing: int) -> None:
         if not self._reader.sized():
@@ -236,8 +232,8 @@ class RtuMaster:
         stale = self._read()
         now = self._now()
         if stale:
-            self.counters.stray_bytes += len(stale)
-            self._quiet_at = now + self._quiet_ns
+            self._stray(stale)
+            self._quiet_at = max(now + self._quiet_ns, self._hold_until)
             self._alarm.arm(self._quiet_at)
             return
         if self._reply is None or self._reply.done():
@@ -251,10 +247,13 @@ class RtuMaster:
             self._fail(ConnectionLost(self._settings.channel, self._unit_id, str(exc)))
             return
         self.counters.requests += 1
+        if self.tap.on:
+            self._heard.clear()
+            self.tap.note(now, Verdict.SENT, self._frame)
         sent_at = now + len(self._frame) * self._char_ns
         self._quiet_at = sent_at + self._quiet_ns
         if broadcast:
-            self._quiet_at = sent_at + round(self._settings.broadcast_s * 1e9)
+            self._quiet_at = self._hold_until = sent_at + round(self._settings.broadcast_s * 1e9)
             self._finish(b"\x00")
             return
         self._alarm.arm(sent_at + self._timeout_ns + EXCEPTION_LENGTH * self._char_ns + self._gap_ns)
@@ -263,6 +262,8 @@ class RtuMaster:
         rest = self._read()
         if rest:
             self._quiet_at = self._now() + self._quiet_ns
+            if self.tap.on:
+                self._heard += rest
             if self._reader.feed(rest) == 0:
                 self._complete()
                 return
@@ -270,9 +271,11 @@ class RtuMaster:
             self._complete()
         elif self._reader.started():
             self.counters.incomplete += 1
+            self._note(Verdict.INCOMPLETE)
             self._fail(FramingError(self._settings.channel, self._unit_id, "the reply stopped before its end"))
         else:
             self.counters.timeouts += 1
+            self._note(Verdict.TIMEOUT)
             what = f"no reply ({self._reader.received} foreign bytes)"
             self._fail(ReplyTimeout(self._settings.channel, self._unit_id, what))
 
@@ -280,10 +283,21 @@ class RtuMaster:
         kind, pdu = self._reader.take()
         if kind is FrameKind.REPLY:
             self.counters.replies += 1
+            self._note(Verdict.OK)
             self._finish(pdu)
             return
         self.counters.bad_crc += 1
+        self._note(Verdict.MISMATCH if kind is FrameKind.NOT_OURS else Verdict.CRC)
         self._fail(FramingError(self._settings.channel, self._unit_id, f"reply refused: {kind.value}"))
+
+    def _stray(self, data: bytes) -> None:
+        self.counters.stray_bytes += len(data)
+        if self.tap.on:
+            self.tap.note(self._now(), Verdict.STRAY, data)
+
+    def _note(self, verdict: Verdict) -> None:
+        if self.tap.on:
+            self.tap.note(self._now(), verdict, bytes(self._heard))
 
     def _read(self) -> bytes:
         try:
@@ -311,17 +325,3 @@ class RtuMaster:
             self._reply = None
         if self._port.is_open():
             self._port.expect(1)
-
-    def _judge(self, pdu: bytes, answer: bytes) -> None:
-        """Decide what a reply proves while an earlier request of this unit is unanswered."""
-        if not answer[0] & EXCEPTION_BIT:
-            del self._suspects[self._unit_id]
-            return
-        if max(self._suspects[self._unit_id].values()) > self._now():
-            # exceptions have no shape: this one may be the late answer to the earlier request
-            self._suspect(pdu)
-            raise FramingError(self._settings.channel, self._unit_id, "exception to an unknown request")
-
-    def _suspect(self, pdu: bytes) -> None:
-        until = self._now() + round(self._settings.late_s * 1e9)
-        self._suspects.setdefault(self._unit_id, {})[shape_of(pdu)] = until
