@@ -1,9 +1,10 @@
-"""Async tests run on virtual time unless marked `@pytest.mark.asyncio(loop_factories=["real"])`."""
+"""Async tests run on virtual time unless marked `real_time`, or `both_loops` (asyncio's and uvloop)."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
+import uvloop
 from hypothesis import settings
 
 from tests.support.virtual_time import VirtualTimeLoop
@@ -16,5 +17,7 @@ settings.load_profile("bridge")
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("both_loops"):
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     marker = item.get_closest_marker("real_time")
     return {"real": asyncio.new_event_loop} if marker else {"virtual": VirtualTimeLoop}

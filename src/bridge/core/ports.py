@@ -74,6 +74,14 @@ class Listening(Protocol):
         ...
 
 
+class Relaying(Listening, Protocol):
+    """An open listener in front of a library's own socket."""
+
+    def client_of(self, port: int) -> str:
+        """The client's address, by the port from which the library sees it come; "" if it is gone."""
+        ...
+
+
 class Listeners(Protocol):
     """The only way a worker opens a port: behind the guard (allow-list, caps, deadlines, TLS, peer rate)."""
 
@@ -82,7 +90,8 @@ class Listeners(Protocol):
         Serve TCP; `make` returns an asyncio.Protocol per accepted connection. Raises: OSError.
 
         `first_message_s` runs until the protocol calls `transport.get_extra_info("alive")()`, `idle_s` from each call
-        on: the protocol calls it when a whole valid message has come, so that half messages keep nobody in.
+        on: the protocol calls it when a whole valid message has come, so that half messages keep nobody in. Only from
+        the first call on does a connection count against `max_clients`. False: no seat for it, answer nothing.
         """
         ...
 
@@ -90,8 +99,15 @@ class Listeners(Protocol):
         """Serve UDP; `make` returns the asyncio.DatagramProtocol. Raises: OSError."""
         ...
 
-    async def relay(self, listener: Listener, host: str, port: int) -> Listening:
-        """Serve TCP for a library that owns its socket: relay accepted connections to `host`:`port` on loopback."""
+    async def relay(
+        self, listener: Listener, host: str, port: int, is_whole: Callable[[bytes], bool] = ...
+    ) -> Relaying:
+        """
+        Serve TCP for a library that owns its socket: relay accepted connections to `host`:`port` on loopback.
+
+        The library hears of a connection when `is_whole(bytes so far)` is true (default: with the first byte);
+        ValueError from it ends the connection. Something more must follow within `first_message_s`. Raises: OSError.
+        """
         ...
 
 

@@ -5,39 +5,34 @@ from collections.abc import Callable
 from typing import cast
 
 from bridge.core.listener import Listener
-
-
-class OpenListener:
-    """Listening of `core.ports`."""
-
-    def __init__(self, transport: asyncio.Server | asyncio.DatagramTransport, port: int) -> None:
-        self._transport, self._port = transport, port
-
-    @property
-    def port(self) -> int:
-        return self._port
-
-    def close(self) -> None:
-        self._transport.close()
+from bridge.host.datagrams import DatagramListener, open_datagram
+from bridge.host.relay import ClientSide, Relay, RelayListener, any_byte
+from bridge.host.stream import StreamListener
+from bridge.host.tls import server_context
 
 
 class Guard:
-    """Listeners of `core.ports`. Loop thread only."""
+    """
+    Listeners of `core.ports`. Loop thread only.
+
+    Counts, summed over the worker's listeners: accepted, refused_network, refused_full, refused_tls, closed_silent (no
+    whole first message), closed_idle, closed_slow (does not read), closed_garbage, relay_failed, datagrams_dropped.
+    """
 
     def __init__(self, counters: dict[str, int]) -> None:
         self._counters = counters
 
-    async def stream(self, make: Callable[[], object], listener: Listener) -> OpenListener:
-        factory = cast("Callable[[], asyncio.Protocol]", make)
-        server = await asyncio.get_running_loop().create_server(factory, listener.bind, listener.port)
-        return OpenListener(server, server.sockets[0].getsockname()[1])
+    async def stream(self, make: Callable[[], object], listener: Listener) -> StreamListener:
+        factory = cast("Callable[[], asyncio.BaseProtocol]", make)
+        context = server_context(listener.tls) if listener.tls is not None else None
+        return StreamListener(factory, listener, self._counters, context)
 
-    async def datagram(self, make: Callable[[], object], listener: Listener) -> OpenListener:
+    async def datagram(self, make: Callable[[], object], listener: Listener) -> DatagramListener:
         factory = cast("Callable[[], asyncio.DatagramProtocol]", make)
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            factory, local_addr=(listener.bind, listener.port)
-        )
-        return OpenListener(transport, transport.get_extra_info("sockname")[1])
+        return await open_datagram(factory, listener, self._counters)
 
-    async def relay(self, listener: Listener, host: str, port: int) -> OpenListener:
-        raise NotImplementedError
+    async def relay(
+        self, listener: Listener, host: str, port: int, is_whole: Callable[[bytes], bool] = any_byte
+    ) -> RelayListener:
+        relay = Relay(host, port, listener.first_message_s, is_whole)
+        return RelayListener(await self.stream(lambda: ClientSide(relay), listener), relay)

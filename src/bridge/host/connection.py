@@ -1,0 +1,169 @@
+"""
+One guarded TCP connection: stands between the loop's transport and the projection's protocol.
+
+Bytes do not pass through here: the loop calls the protocol's own `data_received`, and `write` is the loop's own, except
+while the peer does not read.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol as Shape
+
+# Bytes that may come on top for a peer that does not read, before it is dropped. The write that makes it wait may be of
+# any size. 32 clients: 32 MiB.
+UNREAD_MOST = 1 << 20
+# Handed to the protocol as they are; the rest of asyncio.Transport is below.
+_DIRECT = (
+    "write",
+    "writelines",
+    "write_eof",
+    "can_write_eof",
+    "close",
+    "abort",
+    "is_closing",
+    "set_write_buffer_limits",
+    "get_write_buffer_size",
+    "get_write_buffer_limits",
+)
+
+
+class Host(Shape):
+    """The listener, as a connection sees it."""
+
+    def spoke_first(self, connection: "Connection") -> bool:
+        """False: no seat for it; it has been dropped."""
+        ...
+
+    def left(self, connection: "Connection") -> None: ...
+    def too_slow(self, connection: "Connection") -> None: ...
+    def now(self) -> float: ...
+
+
+class GuardedTransport(asyncio.Transport):
+    """What the protocol gets for a transport."""
+
+    def __init__(self, inner: asyncio.Transport, connection: "Connection") -> None:
+        super().__init__()
+        self._inner, self._connection = inner, connection
+        self._wants_pause = False
+        self._held = False
+        self._most = UNREAD_MOST
+        for name in _DIRECT:
+            setattr(self, name, getattr(inner, name))
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        if name == "alive":
+            return self._connection.alive
+        return self._inner.get_extra_info(name, default)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._connection.protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._connection.adopt(protocol)
+        # uvloop keeps the bound method of the protocol it was given last
+        self._inner.set_protocol(self._connection)
+
+    def is_reading(self) -> bool:
+        return not self._wants_pause
+
+    def pause_reading(self) -> None:
+        self._wants_pause = True
+        self._inner.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._wants_pause = False
+        if not self._held:
+            self._inner.resume_reading()
+
+    def hold(self) -> None:
+        """The peer does not read: hear no more of it, and watch every write."""
+        self._held = True
+        self._inner.pause_reading()
+        self._most = self._inner.get_write_buffer_size() + UNREAD_MOST
+        setattr(self, "write", self._bounded_write)  # noqa: B010 - a method of the class for the type checker
+
+    def release(self) -> None:
+        self._held = False
+        setattr(self, "write", self._inner.write)  # noqa: B010
+        if not self._wants_pause and not self._inner.is_closing():
+            self._inner.resume_reading()
+
+    def mute(self) -> None:
+        """Dropped: what the protocol still writes goes nowhere."""
+        for name in ("write", "writelines"):
+            setattr(self, name, _nowhere)
+
+    def _bounded_write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._inner.get_write_buffer_size() + len(data) > self._most:
+            self._connection.overflow()
+        else:
+            self._inner.write(data)
+
+
+class Connection(asyncio.Protocol):
+    """Loop thread only. `deadline`, `held_since`: loop time; the listener's sweep acts on them."""
+
+    def __init__(self, host: Host, make: Callable[[], asyncio.BaseProtocol], address: str, deadline: float) -> None:
+        self._host, self._make = host, make
+        self.address, self.deadline = address, deadline
+        self.heard = self.seated = self.gone = self.opening = False
+        self.held_since: float | None = None
+        self.transport: asyncio.Transport | None = None
+        self._front: GuardedTransport | None = None
+
+    def alive(self) -> bool:
+        """The protocol has got a whole valid message. False: refused, answer nothing."""
+        self.heard = True
+        return self.seated or (not self.gone and self._host.spoke_first(self))
+
+    def adopt(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+        # instance attributes hide the class's methods: the loop calls the protocol itself
+        for name in ("data_received", "eof_received"):
+            setattr(self, name, getattr(protocol, name))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment] # uvloop's are no subclass of asyncio.Transport
+        assert self.transport is not None
+        self._front = GuardedTransport(self.transport, self)
+        self.adopt(self._make())
+        self.transport.set_protocol(self)
+        self.protocol.connection_made(self._front)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._host.left(self)
+        self.protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self.held_since = self._host.now()
+        if self._front is not None:
+            self._front.hold()
+        self.protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.held_since = None
+        self.heard = True
+        if self._front is not None and not self.gone:
+            self._front.release()
+        self.protocol.resume_writing()
+
+    def overflow(self) -> None:
+        if not self.gone:
+            self._host.too_slow(self)
+
+    def drop(self) -> None:
+        """End it now; what was not sent is lost."""
+        self.gone = True
+        if self._front is not None:
+            self._front.mute()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+
+def _nowhere(_: object) -> None:
+    """Where writes to a dropped connection go."""

@@ -1,0 +1,178 @@
+"""A guarded TCP listener: accepts, refuses, and ends what is silent or does not read."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+
+from bridge.core.listener import Listener
+from bridge.host import sockets
+from bridge.host.connection import Connection
+from bridge.host.gate import Networks, Seats
+
+_log = logging.getLogger("guard")
+# Connections accepted before the loop gets its turn: 32 refusals are under 1 ms.
+_ACCEPTS_PER_TURN = 32
+# Seconds without accepting after the kernel had no descriptor or memory for us.
+_OUT_OF_RESOURCES_S = 0.5
+# Seconds, at most, that a peer may refuse to read.
+_SLOW_S = 30.0
+# Seconds between two sweeps: a quarter of the shortest deadline, in these bounds.
+_SWEEP_S = (0.02, 1.0)
+
+
+class StreamListener:
+    """Listening of `core.ports`. Loop thread only."""
+
+    def __init__(
+        self,
+        make: Callable[[], asyncio.BaseProtocol],
+        listener: Listener,
+        counters: dict[str, int],
+        context: ssl.SSLContext | None,
+    ) -> None:
+        """Raises: OSError; ValueError for a network that is none."""
+        self._make, self._listener, self._counters, self._context = make, listener, counters, context
+        self._loop = asyncio.get_running_loop()
+        self._networks = Networks(listener.networks)
+        self._seats: Seats[Connection] = Seats(listener)
+        self._opening: dict[Connection, asyncio.Task[None]] = {}
+        self._slow_s = min(listener.idle_s, _SLOW_S)
+        shortest_s = min(listener.first_message_s, self._slow_s) / 4
+        self._sweep_s = min(max(shortest_s, _SWEEP_S[0]), _SWEEP_S[1])
+        self._timer: asyncio.TimerHandle | None = None
+        self._resume: asyncio.TimerHandle | None = None
+        self._sock = sockets.listening(listener.bind, listener.port)
+        self._port = int(self._sock.getsockname()[1])
+        self._loop.add_reader(self._sock, self._acceptable)
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    def close(self) -> None:
+        """What a protocol has written is still sent; what is being opened is not."""
+        for timer in (self._timer, self._resume):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._resume = None
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+        for task in self._opening.values():
+            task.cancel()
+        for connection in self._seats.everybody():
+            connection.close()
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    def spoke_first(self, connection: Connection) -> bool:
+        if self._seats.sit(connection):
+            connection.seated = True
+            return True
+        self._end(connection, "refused_full")
+        return False
+
+    def left(self, connection: Connection) -> None:
+        connection.gone = True
+        self._seats.leave(connection)
+
+    def too_slow(self, connection: Connection) -> None:
+        self._end(connection, "closed_slow")
+
+    def count(self, key: str, address: str) -> None:
+        self._counters[key] = self._counters.get(key, 0) + 1
+        if key != "accepted":
+            _log.warning("%s port=%d peer=%s", key, self._port, address)
+
+    def _acceptable(self) -> None:
+        for _ in range(_ACCEPTS_PER_TURN):
+            try:
+                sock, address = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as exc:
+                _log.error("accept_failed port=%d error=%s", self._port, exc.strerror)
+                self._loop.remove_reader(self._sock)
+                self._resume = self._loop.call_later(_OUT_OF_RESOURCES_S, self._accept_again)
+                return
+            self._admit(sock, str(address[0]))
+
+    def _accept_again(self) -> None:
+        self._loop.add_reader(self._sock, self._acceptable)
+
+    def _admit(self, sock: socket.socket, address: str) -> None:
+        if not self._networks.allows(address):
+            sockets.refuse(sock)
+            self.count("refused_network", address)
+            return
+        if not self._seats.has_room(address):
+            sockets.refuse(sock)
+            self.count("refused_full", address)
+            return
+        try:
+            sockets.prepare(sock)
+        except OSError:
+            # reset before we came to it
+            sock.close()
+            return
+        self.count("accepted", address)
+        connection = Connection(self, self._make, address, self.now() + self._listener.first_message_s)
+        gives_way = self._seats.come(connection, address)
+        if gives_way is not None:
+            self._end(gives_way, "closed_silent")
+        task = self._loop.create_task(self._open(connection, sock))
+        self._opening[connection] = task
+        task.add_done_callback(lambda task: self._opened(connection, sock, task))
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._sweep_s, self._sweep)
+
+    async def _open(self, connection: Connection, sock: socket.socket) -> None:
+        connection.opening = True
+        timeout_s = self._listener.first_message_s if self._context is not None else None
+        await self._loop.connect_accepted_socket(
+            lambda: connection, sock, ssl=self._context, ssl_handshake_timeout=timeout_s
+        )
+
+    def _opened(self, connection: Connection, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        del self._opening[connection]
+        if task.cancelled():
+            failed = None
+        else:
+            failed = task.exception()
+            if failed is None:
+                return
+        if connection.transport is None:
+            self.left(connection)
+            if not connection.opening:
+                # afterwards it belongs to the loop
+                sock.close()
+        if isinstance(failed, ssl.SSLError | OSError | TimeoutError):
+            self.count("refused_tls", connection.address)
+        elif failed is not None:
+            connection.drop()
+            context = {"message": f"opening a connection to port {self._port}", "exception": failed}
+            self._loop.call_exception_handler(context)
+
+    def _end(self, connection: Connection, key: str) -> None:
+        self.count(key, connection.address)
+        self.left(connection)
+        task = self._opening.get(connection)
+        if task is not None and connection.transport is None:
+            task.cancel()
+        connection.drop()
+
+    def _sweep(self) -> None:
+        now = self.now()
+        everybody = self._seats.everybody()
+        for connection in everybody:
+            if connection.held_since is not None:
+                if now - connection.held_since >= self._slow_s:
+                    self._end(connection, "closed_slow")
+            elif connection.heard:
+                connection.heard = False
+                connection.deadline = now + self._listener.idle_s
+            elif now >= connection.deadline:
+                self._end(connection, "closed_idle" if connection.seated else "closed_silent")
+        self._timer = self._loop.call_later(self._sweep_s, self._sweep) if everybody else None
