@@ -36,7 +36,8 @@ def _check_ports(marked: Marked, file: SiteFile, faults: Faults) -> None:
             continue
         end = _end(channel)
         first = seen.setdefault(end, id_)
-        if first != id_:
+        both_tcp = isinstance(channel, TcpChannel) and isinstance(file.channels[first], TcpChannel)
+        if first != id_ and not (both_tcp and not _units(file, first) & _units(file, id_)):
             line = marked.where(("channels", first))[0]
             message = f"expected a port that no other channel has, found {' '.join(end)} of `{first}` (line {line})"
             faults.at(marked, ("channels", id_, "port" if isinstance(channel, RtuChannel) else "host"), message)
@@ -45,6 +46,11 @@ def _check_ports(marked: Marked, file: SiteFile, faults: Faults) -> None:
             if other != id_:
                 message = f"expected a TCP port that no other gateway has, found {channel.gateway.tcp} of `{other}`"
                 faults.at(marked, ("channels", id_, "gateway", "tcp"), message)
+
+
+def _units(file: SiteFile, channel: str) -> set[int]:
+    """Return the unit ids on a channel: two connections may go to one host, but not to one device."""
+    return {device.unit for device in file.devices.values() if device.channel == channel}
 
 
 def _end(channel: Channel) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Where the loader collects mistakes and warnings, so that one run tells all of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -44,4 +45,9 @@ class Faults:
     def raise_if_any(self) -> None:
         """Raises: ConfigErrors, each mistake once."""
         if self.errors:
-            raise ConfigErrors(list({str(error): error for error in self.errors}.values()))
+            raise ConfigErrors(unique(self.errors))
+
+
+def unique(errors: Iterable[ConfigError]) -> list[ConfigError]:
+    """Return each mistake once: a file that others extend is looked at several times."""
+    return list({str(error): error for error in errors}.values())

@@ -7,7 +7,7 @@ from bridge.config import library as shipped
 from bridge.config.channels import check_channels
 from bridge.config.check import near
 from bridge.config.devices import Devices, MeterFacts, meter_facts, periods_ns
-from bridge.config.faults import Faults
+from bridge.config.faults import Faults, unique
 from bridge.config.meters import Library
 from bridge.config.model import FieldDevice, ProjectionFile, SiteConfig
 from bridge.config.names import check_names, protocols, renamed
@@ -64,7 +64,7 @@ def check_meters(folder: FilePath) -> list[ConfigError]:
         meter = library.get(name, asked_by, ())
         if meter is not None:
             meter_facts(meter, faults)
-    return faults.errors
+    return unique(faults.errors)
 
 
 def _library(marked: Marked, directory: FilePath, library: FilePath | None, faults: Faults) -> Library:

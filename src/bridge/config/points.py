@@ -1,9 +1,6 @@
 """One point of a meter file -> register, kind, unit, states and writes, independent of any device. Pure."""
 
-import difflib
 import enum
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,6 +10,7 @@ from bridge.config.exact import exact, power_of_ten
 from bridge.config.faults import Wrong
 from bridge.config.meter import Certainty, MeterFile, PointFile, PollClass, RegisterType, Table
 from bridge.config.model import Register, WriteTo
+from bridge.config.spelling import mistyped
 from bridge.config.vocabulary import (
     MID_LOCKED,
     RANGES,
@@ -117,17 +115,10 @@ def _check_words(name: str, point: PointFile, meaning: Meaning) -> None:
         raise Wrong("writable", "expected no write to a point that is `mid: true`, found `true`: nobody may write it")
     if point.certainty is not Certainty.CERTAIN and not point.note:
         raise Wrong("certainty", f"expected a `note` saying why this is {point.certainty.value}, found none")
-    if meaning.quantity is Quantity.OTHER:
-        words = [q.value for q in Quantity if q is not Quantity.OTHER]
-        bare = re.sub(r"^ch[1-9]_", "", name)
-        hint = near(bare, words)
-        if "did you mean" in hint and _looks_mistyped(bare, words):
-            raise Wrong("", f"expected a name that starts with a known quantity, found `{name}`{hint}")
-
-
-def _looks_mistyped(name: str, words: Sequence[str]) -> bool:
-    """Tell a slip of the pen from a name of its own: the same letters but for one or two."""
-    return bool(difflib.get_close_matches(name, words, n=1, cutoff=0.88))
+    if meaning.quantity is Quantity.OTHER and (meant := mistyped(name)):
+        raise Wrong(
+            "", f"expected a name of known words, or one quite of its own, found `{name}` (did you mean `{meant}`?)"
+        )
 
 
 def _kind(point: PointFile, meaning: Meaning) -> Kind:
