@@ -95,7 +95,7 @@ class PfSign(enum.Enum):
     UNSIGNED = "unsigned"
 
 
-Address = Annotated[int, msgspec.Meta(ge=0, le=465535)]
+Address = Annotated[int, msgspec.Meta(ge=0, le=465536)]
 
 
 class Modbus(_Strict, frozen=True):

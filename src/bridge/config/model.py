@@ -4,6 +4,7 @@ A whole validated configuration, as the field side, the simulator and the applic
 Made by `config.load`; every name is resolved, every address is a 0-based wire address, every default is filled in.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,7 @@ from typing import Any
 from bridge.config.meter import Certainty, PfSign, PollClass, RegisterType, Table, WordOrder
 from bridge.config.site import Channel, SiteFile
 from bridge.config.yaml_marks import Marked
+from bridge.core.errors import ConfigError
 from bridge.core.point import DeviceDef, PointDef
 
 
@@ -99,7 +101,11 @@ class ProjectionFile:
 
 @dataclass(frozen=True, slots=True)
 class SiteConfig:
-    """Everything of one site. `directory`: of site.yaml. `points` and `devices` are those of `field` in its order."""
+    """
+    Everything of one site. `directory`: of site.yaml. `points` and `devices` are those of `field` in its order.
+
+    `warnings`: what works but is probably not meant. `renamed`: device id before -> now, for the ledger.
+    """
 
     file: SiteFile
     marked: Marked
@@ -110,6 +116,8 @@ class SiteConfig:
     projections: tuple[ProjectionFile, ...]
     services: Mapping[str, Any]
     access: Mapping[str, Any]
+    warnings: tuple[ConfigError, ...] = ()
+    renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def devices(self) -> list[DeviceDef]:

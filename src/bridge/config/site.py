@@ -69,7 +69,7 @@ class Device(_Strict, frozen=True):
     """
     One meter. `poll`: periods of this device by class, e.g. {fast: 1s}. `invert`: measuring circuits whose CT is
     mounted backwards. `only`, `skip`: point name patterns. `ct_ratio`, `pt_ratio`: for a meter that reports secondary
-    values, applied once.
+    values, applied once. `was`: the id this device had before; it keeps its numbers.
     """
 
     meter: str
@@ -89,6 +89,7 @@ class Device(_Strict, frozen=True):
     invert: tuple[Annotated[int, msgspec.Meta(ge=1, le=9)], ...] = ()
     ct_ratio: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     pt_ratio: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    was: str | None = None
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
 

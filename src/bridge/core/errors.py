@@ -3,6 +3,7 @@ Error taxonomy.
 
 * BridgeError
   x ConfigError            (file:line:col, path, message)
+  x ConfigErrors           (all of them at once)
   x FieldError             (channel, unit id)
     + ConnectFailed · ConnectionLost · ReplyTimeout   (retry, back off, COMM_LOST)
     + FramingError                                    (discard, wait for silence, retry)
@@ -18,6 +19,7 @@ Error taxonomy.
 """
 
 import enum
+from collections.abc import Sequence
 
 
 class BridgeError(Exception):
@@ -30,6 +32,14 @@ class ConfigError(BridgeError):
     def __init__(self, file: str, line: int, column: int, path: str, message: str) -> None:
         super().__init__(f"{file}:{line}:{column}: {path}: {message}")
         self.file, self.line, self.column, self.path, self.message = file, line, column, path, message
+
+
+class ConfigErrors(BridgeError):
+    """Every mistake found in a configuration, one `file:line:column: path: message` a line, in the order of finding."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = tuple(errors)
 
 
 class FieldError(BridgeError):

@@ -1,0 +1,137 @@
+"""Load a site: site.yaml, the meter files and the projection files of it, checked against one another."""
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+
+from bridge.config import library as shipped
+from bridge.config.channels import check_channels
+from bridge.config.check import near
+from bridge.config.devices import Devices, MeterFacts, meter_facts, periods_ns
+from bridge.config.faults import Faults, unique
+from bridge.config.meters import Library
+from bridge.config.model import FieldDevice, ProjectionFile, SiteConfig
+from bridge.config.names import check_names, protocols, renamed
+from bridge.config.site import SiteFile
+from bridge.config.vocabulary import PERIODS_NS
+from bridge.config.yaml_marks import Marked, read_file
+from bridge.core.errors import ConfigError, ConfigErrors
+
+SITE_FILE = "site.yaml"
+
+
+def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
+    """
+    Return the validated configuration of a site. `path`: site.yaml or its folder. `library`: another folder of meter
+    files than the shipped one.
+
+    Raises: ConfigErrors with every mistake of every file.
+    """
+    site_path = path / SITE_FILE if path.is_dir() else path
+    directory = site_path.parent
+    marked = read_file(site_path)
+    faults = Faults()
+    projections = _projections(marked, directory, faults)
+    file = faults.convert(marked, (), SiteFile)
+    if file is None:
+        _check_meters_named(marked, directory, library, faults)
+        faults.raise_if_any()
+        raise AssertionError("a file that does not convert has mistakes")
+    check_names(marked, file, faults)
+    check_channels(marked, file, faults)
+    field = _devices(marked, file, _library(marked, directory, library, faults), faults)
+    faults.raise_if_any()
+    return SiteConfig(
+        file=file,
+        marked=marked,
+        directory=directory,
+        state_dir=directory / file.site.state_dir,
+        channels=file.channels,
+        field=field,
+        projections=projections,
+        services=file.services,
+        access=file.access,
+        warnings=tuple(faults.warnings),
+        renamed=renamed(file),
+    )
+
+
+def check_meters(folder: FilePath) -> list[ConfigError]:
+    """Return every mistake of every meter file of a folder."""
+    faults = Faults()
+    library = Library([folder], faults)
+    for name in library.names():
+        asked_by = Marked(str(folder / f"{name}.yaml"))
+        meter = library.get(name, asked_by, ())
+        if meter is not None:
+            meter_facts(meter, faults)
+    return unique(faults.errors)
+
+
+def _library(marked: Marked, directory: FilePath, library: FilePath | None, faults: Faults) -> Library:
+    own: list[FilePath] = []
+    site = marked.data.get("site")
+    folders = site.get("meters") if isinstance(site, dict) else None
+    for i, folder in enumerate(folders if isinstance(folders, list) else []):
+        if not isinstance(folder, str):
+            continue
+        place = directory / folder
+        if not place.is_dir():
+            faults.at(marked, ("site", "meters", i), f"expected a folder of meter files, found no folder `{folder}`")
+        own.append(place)
+    return Library([*own, library or shipped.library_dir()], faults)
+
+
+def _check_meters_named(marked: Marked, directory: FilePath, library: FilePath | None, faults: Faults) -> None:
+    """Tell the mistakes of the meter files too when site.yaml itself is not whole."""
+    devices = marked.data.get("devices") if isinstance(marked.data, dict) else None
+    if not isinstance(devices, dict):
+        return
+    meters = _library(marked, directory, library, faults)
+    seen: set[str] = set()
+    for id_, device in devices.items():
+        name = device.get("meter") if isinstance(device, dict) else None
+        if isinstance(name, str) and name not in seen:
+            seen.add(name)
+            meter = meters.get(name, marked, ("devices", id_, "meter"))
+            if meter is not None:
+                meter_facts(meter, faults)
+
+
+def _devices(marked: Marked, file: SiteFile, library: Library, faults: Faults) -> tuple[FieldDevice, ...]:
+    periods = periods_ns(marked, ("poll",), file.poll, PERIODS_NS, faults)
+    factory = Devices(marked, faults, periods)
+    resolved: dict[str, MeterFacts] = {}
+    made: list[FieldDevice] = []
+    for id_, device in file.devices.items():
+        meter = library.get(device.meter, marked, ("devices", id_, "meter"))
+        if meter is None:
+            continue
+        if device.meter not in resolved:
+            resolved[device.meter] = meter_facts(meter, faults)
+        built = factory.make(id_, device, resolved[device.meter], file.channels.get(device.channel))
+        if built is not None:
+            made.append(built)
+    return tuple(made)
+
+
+def _projections(marked: Marked, directory: FilePath, faults: Faults) -> tuple[ProjectionFile, ...]:
+    """Read the projection files; what they say is checked by the projections themselves."""
+    listed = marked.data.get("projections") if isinstance(marked.data, dict) else None
+    found: list[ProjectionFile] = []
+    known = protocols()
+    for protocol, name in (listed if isinstance(listed, Mapping) else {}).items():
+        if protocol not in known:
+            hint = near(str(protocol), known)
+            message = f"expected a protocol, found `{protocol}`{hint}"
+            faults.at(marked, ("projections", protocol), message)
+        if not isinstance(name, str):
+            continue
+        path = directory / name
+        if not path.is_file():
+            faults.at(marked, ("projections", protocol), f"expected a file beside site.yaml, found no file `{name}`")
+            continue
+        try:
+            found.append(ProjectionFile(str(protocol), path, read_file(path)))
+        except ConfigErrors as exc:
+            faults.errors += exc.errors
+    return tuple(found)
