@@ -1,25 +1,106 @@
-"""What the user may write in modbus.yaml, and the plan it becomes."""
+"""modbus.yaml -> the plan: which registers show which points."""
 
-import msgspec
+from bridge.core.errors import ProjectionError
+from bridge.core.point import PointDef
+from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts
+from bridge.projections.modbus.custom import entry_blocks
+from bridge.projections.modbus.layout import Choice, Chooser, device_block
+from bridge.projections.modbus.plan import Block, Identity, Place, Plan
+from bridge.projections.modbus.settings import MapMode, Mapping
 
-from bridge.core.listener import Listener
-from bridge.core.ports import Needs, Numbers, Projected, SiteFacts
-
-
-class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """modbus.yaml"""
-
-    listener: Listener
-
-
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the worker needs."""
-
-    listener: Listener
+__all__ = ["Mapping", "Plan", "project"]
 
 
 def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
-    del numbers
-    return Projected(
-        Plan(listener=mapping.listener), Needs(frozenset(p.index for p in site.points)), (mapping.listener,)
+    """
+    Resolve every address. The ledger is asked in the order of the site, so that the first run is reproducible.
+
+    Raises: ProjectionError with the path inside the mapping.
+    """
+    points = {definition.id: definition for definition in site.points}
+    _known(mapping, points, {device.id for device in site.devices})
+    mode, blocks = mapping.map.mode, list[Block]()
+    if mode in (MapMode.DEFAULT, MapMode.MODIFIED):
+        chooser = Chooser(mapping)
+        chosen: dict[str, list[Choice]] = {device.id: [] for device in site.devices}
+        for definition in site.points:
+            choice = chooser.choose(definition)
+            if choice is not None:
+                chosen.setdefault(definition.device, []).append(choice)
+        blocks += [device_block(device, choices, mapping, numbers) for device, choices in chosen.items() if choices]
+    if mode in (MapMode.MODIFIED, MapMode.CUSTOM):
+        own = entry_blocks(mapping, points)
+        _apart(mapping, blocks, own)
+        blocks += own
+    elif mapping.map.entries:
+        raise ProjectionError(("map", "entries"), f"expected mode modified or custom, found {mode.value}")
+    names = mapping.identity
+    identity = Identity(
+        vendor=names.vendor,
+        product=names.product,
+        url=names.url,
+        name=names.name,
+        model=mapping.map.name or names.model,
+        application=_printable(site.name),
     )
+    plan = Plan(
+        listener=mapping.listener,
+        identity=identity,
+        blocks=tuple(blocks),
+        holes=mapping.holes,
+        write_timeout_s=mapping.write_timeout_s,
+    )
+    items = [item for block in blocks for item in block.items]
+    grants = Grant.COMMANDS if any(item.writable for item in items) else Grant.NOTHING
+    return Projected(plan, Needs(frozenset(item.index for item in items), grants), (mapping.listener,))
+
+
+def _known(mapping: Mapping, points: dict[str, PointDef], devices: set[str]) -> None:
+    for point_id in mapping.overrides:
+        if point_id not in points:
+            raise ProjectionError(("overrides", point_id), "expected a point of the site")
+    for key, named in (("units", mapping.units), ("blocks", mapping.blocks)):
+        for device in named:
+            if device not in devices:
+                raise ProjectionError((key, device), "expected a device of the site")
+
+
+def _apart(mapping: Mapping, built_in: list[Block], own: list[Block]) -> None:
+    """An entry may stand where the built-in map has nothing, and not on another entry."""
+    taken: dict[tuple[int, str], list[tuple[int, int, str]]] = {}
+    for block in built_in:
+        for place in block.places:
+            for table, start, count in _extent(block, place):
+                taken.setdefault((place.unit, table), []).append((start, start + count, block.name))
+    for at, entry in enumerate(mapping.map.entries):
+        table = entry.table.value
+        end = entry.address + (_width(own, entry.unit, entry.address) if table == "registers" else 1)
+        theirs = taken.setdefault((entry.unit, table), [])
+        for start, stop, owner in theirs:
+            if entry.address < stop and start < end:
+                raise ProjectionError(
+                    ("map", "entries", at, "address"), f"{entry.address} of unit {entry.unit} belongs to {owner}"
+                )
+        theirs.append((entry.address, end, f"entry {at}"))
+
+
+def _extent(block: Block, place: Place) -> list[tuple[str, int, int]]:
+    return [
+        ("registers", place.registers, block.registers),
+        ("inputs", place.inputs, block.inputs),
+        ("coils", place.coils, block.coils),
+    ]
+
+
+def _width(own: list[Block], unit: int, address: int) -> int:
+    for block in own:
+        if block.places[0].unit == unit:
+            widths = [f.registers for i in block.items for f in i.fields if f.address == address]
+            widths += [len(c.data) // 2 for c in block.constants if c.address == address]
+            return max(widths, default=1)
+    return 1
+
+
+def _printable(name: str) -> str:
+    """Names go out as ASCII (Modbus Application Protocol V1.1b3, 6.21)."""
+    return "".join(c if " " <= c <= "~" else "?" for c in name)[:32]

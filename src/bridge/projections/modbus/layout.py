@@ -1,0 +1,230 @@
+"""
+The built-in map: one block per device, every address from the ledger.
+
+    0 .. B/2        values      each point's formats one after the other
+    B/2 .. 6B/10    quality     one register per point: the Quality flags
+    6B/10 .. B      time        four registers per point: source time, int64, UTC milliseconds since 1970
+
+B is decided when a device is first numbered, with room to grow by a quarter, and is itself a number of the ledger.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from bridge.core.errors import ProjectionError
+from bridge.core.point import Kind, PointDef, Role
+from bridge.core.ports import Numbers
+from bridge.core.rules import Rules
+from bridge.projections.modbus.formats import FLOATS, Format, registers_of, unit_ratio
+from bridge.projections.modbus.plan import (
+    ADDRESSES,
+    SITE_UNIT,
+    TIME_REGISTERS,
+    Bad,
+    Block,
+    Field,
+    Item,
+    Place,
+)
+from bridge.projections.modbus.settings import Access, Mapping, Override, Rule
+
+# Registers: blocks are multiples of it, so that addresses are easy to tell by eye.
+BLOCK_STEP = 500
+# Discrete inputs per device: state and validity of up to 128 binaries.
+INPUT_BITS = 256
+COIL_BITS = 64
+# Device unit ids (Modbus over Serial Line V1.02, 2.2).
+LAST_UNIT = 247
+# A multistate whose codes all lie below stands in one register; 0xFFFF is the reserved value.
+_MOST_UINT16 = 0xFFFE
+
+_FORMATS = {
+    Kind.ACCUMULATOR: (Format.INT64, Format.FLOAT64, Format.FLOAT32),
+    Kind.ANALOG: (Format.FLOAT32,),
+    Kind.BINARY: (Format.BOOLEAN,),
+    Kind.MULTISTATE: (Format.UINT16,),
+    Kind.TEXT: (Format.TEXT,),
+    Kind.TIME: (Format.TIME,),
+}
+_NUMERIC = frozenset(Format) - {Format.TEXT, Format.TIME}
+_ALLOWED = {
+    Kind.ACCUMULATOR: _NUMERIC - {Format.BOOLEAN},
+    Kind.ANALOG: _NUMERIC - {Format.BOOLEAN},
+    Kind.BINARY: _NUMERIC,
+    Kind.MULTISTATE: _NUMERIC - {Format.BOOLEAN},
+    Kind.TEXT: frozenset({Format.TEXT}),
+    Kind.TIME: frozenset({Format.TIME, Format.UINT32, Format.INT64, Format.UINT64, Format.FLOAT64}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What rule and override decided for one point. `path`: of the key to blame."""
+
+    definition: PointDef
+    access: Access
+    bad: Bad
+    formats: tuple[Format, ...]
+    scale: Fraction | None
+    pin: int | None
+    path: tuple[str | int, ...]
+
+    @property
+    def writable(self) -> bool:
+        return self.access is Access.READ_WRITE and self.definition.writable and not self.definition.mid
+
+    @property
+    def registers(self) -> int:
+        return sum(registers_of(form) for form in self.formats)
+
+
+class Chooser:
+    """Pure: point -> Choice, None for a point that is skipped."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._mapping = mapping
+        self._rules = Rules(mapping.rules)
+        self._rule_at = {id(rule): at for at, rule in enumerate(mapping.rules)}
+
+    def choose(self, definition: PointDef) -> Choice | None:
+        mapping = self._mapping
+        override = mapping.overrides.get(definition.id, Override())
+        rule = self._rules.find(definition.id) or Rule(match="*")
+        if override.skip if override.skip is not None else rule.skip:
+            return None
+        path: tuple[str | int, ...] = ("overrides", definition.id)
+        if definition.id not in mapping.overrides:
+            path = ("rules", self._rule_at[id(rule)]) if id(rule) in self._rule_at else ()
+        formats = override.formats or rule.formats or default_formats(definition)
+        check_formats(definition, formats, (*path, "formats"))
+        return Choice(
+            definition,
+            override.access or rule.access or mapping.access,
+            override.bad or rule.bad or mapping.bad,
+            formats,
+            exact(override.scale or rule.scale),
+            override.address,
+            path,
+        )
+
+
+def exact(scale: float | None) -> Fraction | None:
+    """Return the decimal the user wrote: 0.1 is 1/10, not the nearest float."""
+    return None if scale is None else Fraction(str(scale))
+
+
+def default_formats(definition: PointDef) -> tuple[Format, ...]:
+    """Return what the built-in map shows of a point; wide codes of a multistate take two registers."""
+    codes = [code for code, _ in definition.states]
+    if definition.kind is Kind.MULTISTATE and codes and not 0 <= min(codes) <= max(codes) <= _MOST_UINT16:
+        return (Format.INT32,)
+    return _FORMATS[definition.kind]
+
+
+def check_formats(definition: PointDef, formats: Iterable[Format], path: tuple[str | int, ...]) -> None:
+    """Raises: ProjectionError for a format that cannot carry the kind."""
+    for form in formats:
+        if form not in _ALLOWED[definition.kind]:
+            allowed = ", ".join(sorted(f.value for f in _ALLOWED[definition.kind]))
+            raise ProjectionError(
+                path, f"{definition.id} is {definition.kind.value}: expected {allowed}, found {form.value}"
+            )
+
+
+def ratio_of(definition: PointDef, form: Format, scale: Fraction | None) -> tuple[int, int]:
+    """
+    Return (times, over) of a field. Floats show the value in the unit; `scale` is for integers.
+
+    An INT64 of an accumulator without a scale of its own shows the count itself.
+    """
+    if form in (Format.TEXT, Format.TIME, Format.BOOLEAN):
+        return 1, 1
+    if form is Format.INT64 and definition.kind is Kind.ACCUMULATOR and scale is None:
+        return 1, 1
+    if scale is None or form in FLOATS:
+        scale = Fraction(1)
+    return unit_ratio(definition, scale.numerator, scale.denominator)
+
+
+def block_size(points: int, registers: int) -> int:
+    """Return B for a device: the tenth part holds its points, the half its values, both with a quarter to spare."""
+    needed = max(10 * points, 2 * registers) * 5 // 4
+    return max(-(-needed // BLOCK_STEP), 1) * BLOCK_STEP
+
+
+def device_block(device: str, choices: list[Choice], mapping: Mapping, numbers: Numbers) -> Block:
+    """Raises: ProjectionError for a pin that collides, and for a device that has outgrown its block."""
+    wanted = mapping.blocks.get(device) or block_size(len(choices), sum(c.registers for c in choices))
+    size = numbers.take(f"modbus.{device}.size", "registers", first=wanted)
+    items = tuple(_item(device, choice, size, numbers) for choice in choices if choice.access is not Access.NONE)
+    places = tuple(_places(device, size, mapping, numbers))
+    return Block(device, places, size, INPUT_BITS, COIL_BITS, items)
+
+
+def _item(device: str, choice: Choice, size: int, numbers: Numbers) -> Item:
+    definition, name = choice.definition, choice.definition.name
+    fields: list[Field] = []
+    for form in choice.formats:
+        registers, pin = registers_of(form), None if fields else choice.pin
+        try:
+            address = numbers.take(f"modbus.{device}.values", f"{name}/{form.value}", 0, registers, pin)
+        except ValueError as exc:
+            raise ProjectionError((*choice.path, "address"), str(exc)) from exc
+        _fits(choice, address + registers, size // 2, "value registers", device)
+        times, over = ratio_of(definition, form, choice.scale)
+        fields.append(Field(address, form, registers, times, over))
+    slot = numbers.take(f"modbus.{device}.points", name, 0)
+    _fits(choice, slot + 1, size // 10, "points", device)
+    state = coil = -1
+    if definition.kind is Kind.BINARY:
+        state = numbers.take(f"modbus.{device}.inputs", name, 0, 2)
+        _fits(choice, state + 2, INPUT_BITS, "discrete inputs", device)
+        if definition.role is Role.COMMAND or definition.writable:
+            coil = numbers.take(f"modbus.{device}.coils", name, 0)
+            _fits(choice, coil + 1, COIL_BITS, "coils", device)
+    return Item(
+        definition.index,
+        tuple(fields),
+        quality=size // 2 + slot,
+        time=size * 6 // 10 + TIME_REGISTERS * slot,
+        state=state,
+        valid=state + 1 if state >= 0 else -1,
+        coil=coil,
+        writable=choice.writable,
+        bad=choice.bad,
+    )
+
+
+def _places(device: str, size: int, mapping: Mapping, numbers: Numbers) -> Iterable[Place]:
+    share, pin = mapping.meters_per_unit, mapping.units.get(device)
+    path = ("units", device)
+    if share > 1 and pin is not None:
+        raise ProjectionError(path, "expected no pinned unit ids with meters_per_unit above 1")
+    try:
+        number = numbers.take("modbus.units" if share == 1 else f"modbus.units.{share}", device, 1, 1, pin)
+    except ValueError as exc:
+        raise ProjectionError(path, str(exc)) from exc
+    unit, at = 1 + (number - 1) // share, (number - 1) % share
+    if unit > LAST_UNIT:
+        raise ProjectionError(
+            ("meters_per_unit",), f"{device} is device {number}: expected at most {LAST_UNIT * share} with {share}"
+        )
+    stride = ADDRESSES // share // BLOCK_STEP * BLOCK_STEP
+    if size > stride:
+        raise ProjectionError(("meters_per_unit",), f"{device} takes {size} registers: expected at most {stride}")
+    yield Place(unit, at * stride, at * INPUT_BITS, at * COIL_BITS)
+    registers = numbers.take("modbus.site.registers", device, 0, size)
+    inputs = numbers.take("modbus.site.inputs", device, 0, INPUT_BITS)
+    coils = numbers.take("modbus.site.coils", device, 0, COIL_BITS)
+    # a large site does not fit behind one unit id: the rest has its own unit ids only
+    if registers + size <= ADDRESSES and inputs + INPUT_BITS <= ADDRESSES and coils + COIL_BITS <= ADDRESSES:
+        yield Place(SITE_UNIT, registers, inputs, coils)
+
+
+def _fits(choice: Choice, end: int, limit: int, what: str, device: str) -> None:
+    if end > limit:
+        raise ProjectionError(
+            choice.path or ("blocks", device),
+            f"{choice.definition.id} needs {end} {what}: expected at most {limit} in the block of {device}",
+        )
