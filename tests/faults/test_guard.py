@@ -48,7 +48,7 @@ async def test_a_client_is_served_at_once_among_300_attackers() -> None:  # BARS
 async def test_the_33rd_client_is_refused_at_once_and_the_others_stay(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # BARS L2
-    caplog.set_level(logging.WARNING, "guard")
+    caplog.set_level(logging.WARNING, "bridge.guard")
     async with guarded(Listener(port=0, max_clients=32)) as opened:
         clients = [await Client.connect(opened.listener.port) for _ in range(32)]
         assert [await client.ask("a") for client in clients] == ["a"] * 32

@@ -10,7 +10,7 @@ from bridge.core.listener import Listener
 from bridge.host import sockets
 from bridge.host.gate import Networks
 
-_log = logging.getLogger("guard")
+_log = logging.getLogger("bridge.guard")
 # Addresses with a bucket that is not full; ours. A full bucket needs no memory.
 PEERS_MOST = 1024
 # Seconds between two fillings: a peer may send `peer_rate` at once, then its share of this every time.

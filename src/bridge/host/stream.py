@@ -11,7 +11,7 @@ from bridge.host import sockets
 from bridge.host.connection import Connection
 from bridge.host.gate import Networks, Seats
 
-_log = logging.getLogger("guard")
+_log = logging.getLogger("bridge.guard")
 # Connections accepted before the loop gets its turn: 32 refusals are under 1 ms.
 _ACCEPTS_PER_TURN = 32
 # Seconds without accepting after the kernel had no descriptor or memory for us.

@@ -16,6 +16,8 @@ from bridge.link.pipe import Pipe
 T = TypeVar("T")
 # Bytes read per turn: one socket buffer.
 RECEIVE_BYTES = 262_144
+# Counters in a Health frame: 32 of the projection and ours.
+COUNTERS_MOST = 48
 # Seconds per tick and ticks without any frame until the core counts as lost: it pings every second. Ticks,
 # not elapsed time: a worker that was itself stopped must not blame the core.
 _TICK_S = 1.0
@@ -55,6 +57,9 @@ class WorkerEnd:
         try:
             self._send(wire.CommandRequest(number, command))
             return await self._until(done, command.deadline_ns)
+        except (OverflowError, UnicodeEncodeError):
+            # no frame carries such a value, and no register takes it
+            return CommandResult(Outcome.OUT_OF_RANGE)
         except (TimeoutError, LinkError):
             return CommandResult(Outcome.TIMED_OUT)
         finally:
@@ -99,6 +104,10 @@ class WorkerEnd:
         self._out.append(wire.encode(frame))
         self._pump()
 
+    def _health(self, number: int) -> None:
+        counters = {name[:32]: count for name, count in list(self.counters.items())[:COUNTERS_MOST]}
+        self._send(wire.Health(number, counters))
+
     def _pump(self) -> None:
         while self._out and self._pipe.has_room:
             self._pipe.send(self._out.popleft())
@@ -132,7 +141,7 @@ class WorkerEnd:
             case wire.RawDone():
                 fail(self._raws.get(frame.id), RawRefused(frame.failure, frame.message))
             case wire.Ping():
-                self._send(wire.Health(frame.number, self.counters))
+                self._health(frame.number)
             case wire.Definitions():
                 self._image.define(frame)
             case wire.Snapshot():

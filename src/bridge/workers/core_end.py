@@ -3,16 +3,16 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
-from bridge.core.clock import Clock
-from bridge.core.command import CommandResult, Outcome
-from bridge.core.errors import FrameError, RawFailure, RawRefused
+from bridge.core.errors import FrameError
 from bridge.core.point import Batch
-from bridge.core.ports import CommandPort, Grant, Needs, PointReader, RawLinePort
+from bridge.core.ports import Grant, Needs
 from bridge.link import wire
 from bridge.link.pipe import Pipe
+from bridge.workers.requests import Requests
+from bridge.workers.requests import Services as Services
 
 # Events kept for a worker that does not read; our choice. The history has the rest by number.
 EVENTS_KEPT = 1000
@@ -21,17 +21,10 @@ EVENTS_KEPT = 1000
 FRAMES_PER_TURN = 2
 # Bytes read from a worker before the others get their turn: some 300 commands.
 RECEIVE_BYTES = 16_384
-_DEADLINE_CAP_NS = 60_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the core does for workers."""
-
-    points: PointReader
-    commands: CommandPort
-    lines: RawLinePort
-    clock: Clock
+# Answers kept for a worker that asks and does not read; with more it is not heard until it reads.
+ANSWERS_KEPT = 4 * wire.REQUESTS_KEPT
+# Seconds a worker that floods us with what is refused is not heard. Less than the silence that counts as hung.
+FLOOD_PAUSE_S = 1.0
 
 
 class CoreEnd:
@@ -60,7 +53,11 @@ class CoreEnd:
         self._parts: Iterator[bytes] | None = None
         self._dirty: dict[int, None] = {}
         self._pump_due = False
-        self._requests = 0
+        self._requests = Requests(services, spawn, self.control, self._pause)
+        self._paused: asyncio.TimerHandle | None = None
+        self._choked = False
+        # times this worker was not heard for a while
+        self.floods = 0
         pipe.open(self._received, self._pump, on_broken)
 
     @property
@@ -71,19 +68,24 @@ class CoreEnd:
     def introduce(self, needs: Needs) -> None:
         """Send the point list and the whole image. Once: what means something else gets a new process."""
         self._needs, self._mine = needs, needs.points
+        self._requests.grant(needs)
         self._parts = self._introduction()
         self._pump()
 
     def silence(self) -> None:
         """Before the end: no more image, and no more requests, for a process whose points may be gone."""
         self._needs, self._mine = Needs(frozenset()), frozenset()
+        self._requests.grant(self._needs)
         self._dirty, self._parts = {}, None
         self._events.clear()
 
     def control(self, frame: wire.Frame) -> None:
-        """Ping, Stop and answers go first. Their number is bounded by the requests under way."""
+        """Ping, Stop and answers go first."""
         self._control.append(wire.encode(frame))
         self._pump()
+        if len(self._control) >= ANSWERS_KEPT and not self._choked:
+            self._choked = True
+            self._pipe.pause()
 
     def published(self, frame: bytes, samples: Batch) -> None:
         """`frame` is `samples` encoded, shared by all workers."""
@@ -104,6 +106,9 @@ class CoreEnd:
         self._pump()
 
     def close(self) -> None:
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None
         self._pipe.close()
 
     @property
@@ -130,6 +135,9 @@ class CoreEnd:
 
     def _next(self) -> bytes | None:
         if self._control:
+            if self._choked and len(self._control) <= wire.REQUESTS_KEPT:
+                self._choked = False
+                self._hear()
             return self._control.popleft()
         if self._lost is not None:
             (first, last), self._lost = self._lost, None
@@ -145,7 +153,7 @@ class CoreEnd:
             chunk = list(islice(self._dirty, wire.CHUNK_POINTS))
             for index in chunk:
                 del self._dirty[index]
-            return wire.encode(wire.Changes([(i, self._services.points.get(i)) for i in chunk]))
+            return wire.encode_samples(wire.Changes, [(i, self._services.points.get(i)) for i in chunk])
         return None
 
     def _introduction(self) -> Iterator[bytes]:
@@ -162,7 +170,7 @@ class CoreEnd:
             yield wire.encode(wire.Definitions(len(devices) - at - len(part), [], part))
         for number, chunk in enumerate(chunks, start=1):
             remaining = max(len(order) - number * size, 0)
-            yield wire.encode(wire.Snapshot(remaining, [(i, points.get(i)) for i in chunk]))
+            yield wire.encode_samples(partial(wire.Snapshot, remaining), [(i, points.get(i)) for i in chunk])
 
     def _received(self, data: bytes) -> None:
         try:
@@ -172,60 +180,21 @@ class CoreEnd:
             self._on_broken(str(exc))
             return
         for frame in frames:
-            if isinstance(frame, wire.CommandRequest):
-                self._command(frame)
-            elif isinstance(frame, wire.RawRequest):
-                self._raw(frame)
+            if isinstance(frame, wire.CommandRequest | wire.RawRequest):
+                self._requests.ask(frame)
             else:
                 self._on_frame(frame)
 
-    def _command(self, asked: wire.CommandRequest) -> None:
-        if Grant.COMMANDS not in self._needs.grants or asked.command.index not in self._mine:
-            self.control(wire.CommandDone(asked.id, CommandResult(Outcome.REFUSED_BY_POLICY)))
-        elif self._requests >= wire.REQUESTS_KEPT:
-            self.control(wire.CommandDone(asked.id, CommandResult(Outcome.BUSY)))
-        else:
-            self._requests += 1
-            self._spawn(self._run_command(asked))
+    def _pause(self) -> None:
+        if self._paused is None:
+            self.floods += 1
+            self._pipe.pause()
+            self._paused = asyncio.get_running_loop().call_later(FLOOD_PAUSE_S, self._pause_over)
 
-    async def _run_command(self, asked: wire.CommandRequest) -> None:
-        result = CommandResult(Outcome.TIMED_OUT)
-        try:
-            remaining_s = self._remaining_s(asked.command.deadline_ns)
-            if remaining_s > 0:
-                async with asyncio.timeout(remaining_s):
-                    result = await self._services.commands.submit(asked.command)
-        except TimeoutError:
-            pass
-        finally:
-            self._requests -= 1
-        self.control(wire.CommandDone(asked.id, result))
+    def _pause_over(self) -> None:
+        self._paused = None
+        self._hear()
 
-    def _raw(self, asked: wire.RawRequest) -> None:
-        if Grant.RAW_LINES not in self._needs.grants:
-            self.control(wire.RawDone(asked.id, b"", RawFailure.NOT_GRANTED, ""))
-        elif self._requests >= wire.REQUESTS_KEPT:
-            self.control(wire.RawDone(asked.id, b"", RawFailure.BUSY, ""))
-        else:
-            self._requests += 1
-            self._spawn(self._run_raw(asked))
-
-    async def _run_raw(self, asked: wire.RawRequest) -> None:
-        reply, failure, message = b"", RawFailure.TIMED_OUT, ""
-        lines = self._services.lines
-        try:
-            remaining_s = self._remaining_s(asked.deadline_ns)
-            if remaining_s > 0:
-                async with asyncio.timeout(remaining_s):
-                    reply = await lines.exchange(asked.channel, asked.user, asked.unit_id, asked.pdu, asked.deadline_ns)
-                    failure = RawFailure.NONE
-        except TimeoutError:
-            pass
-        except RawRefused as exc:
-            failure, message = exc.failure, str(exc)
-        finally:
-            self._requests -= 1
-        self.control(wire.RawDone(asked.id, reply, failure, message))
-
-    def _remaining_s(self, deadline_ns: int) -> float:
-        return min(deadline_ns - self._services.clock.monotonic_ns(), _DEADLINE_CAP_NS) / 1e9
+    def _hear(self) -> None:
+        if self._paused is None and not self._choked:
+            self._pipe.resume()

@@ -42,7 +42,7 @@ class Feed:
             self._links.remove(link)
 
     def happened(self, event: Event) -> None:
-        frame = wire.encode(wire.EventFrame(event))
+        frame = wire.encode_event(event)
         for link in list(self._links):
             link.happened(event.number, frame)
 
@@ -61,7 +61,7 @@ class Feed:
         self._last = self._loop.time()
         for at in range(0, len(waiting), wire.CHUNK_POINTS):
             chunk = waiting[at : at + wire.CHUNK_POINTS]
-            frame = wire.encode(wire.Changes(chunk))
+            frame = wire.encode_samples(wire.Changes, chunk)
             for link in list(self._links):
                 link.published(frame, chunk)
 

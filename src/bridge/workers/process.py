@@ -9,6 +9,10 @@ import sys
 from collections.abc import Mapping
 
 
+# Only the core speaks to the service manager: a child that exploits a library must not keep the watchdog quiet.
+_NOT_FOR_CHILDREN = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
+
+
 class ChildProcess:
     """
     Main thread only: PR_SET_PDEATHSIG in the child follows the thread that started it.
@@ -17,12 +21,22 @@ class ChildProcess:
     """
 
     def __init__(self, module: str, sock: socket.socket, environment: Mapping[str, str]) -> None:
-        """Give `sock` to the child. All other descriptors stay here (close_fds, PEP 446)."""
+        """
+        Give `sock` to the child. All other descriptors stay here (close_fds, PEP 446).
+
+        Its stdin is empty; stdout and stderr are ours, where its log goes. Raises: OSError.
+        """
         arguments = [sys.executable, "-m", "bridge.host.main", module, str(sock.fileno())]
-        self._process = subprocess.Popen(arguments, pass_fds=[sock.fileno()], stdin=subprocess.DEVNULL, env=environment)
+        kept = {name: value for name, value in environment.items() if name not in _NOT_FOR_CHILDREN}
+        self._process = subprocess.Popen(arguments, pass_fds=[sock.fileno()], stdin=subprocess.DEVNULL, env=kept)
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int] = self._loop.create_future()
-        self._pidfd = os.pidfd_open(self._process.pid)
+        try:
+            self._pidfd = os.pidfd_open(self._process.pid)
+        except OSError:
+            self._process.kill()
+            self._process.wait()
+            raise
         self._loop.add_reader(self._pidfd, self._reap)
 
     @property

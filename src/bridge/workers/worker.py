@@ -1,18 +1,21 @@
 """One server for the life of the core: its processes, one after the other, and its state."""
 
 import asyncio
-import enum
+import math
 import os
 import socket
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from bridge.core.ports import Needs
 from bridge.link import wire
 from bridge.link.pipe import END_OF_STREAM, Pipe
-from bridge.workers.core_end import RECEIVE_BYTES, CoreEnd, Services
+from bridge.workers.core_end import RECEIVE_BYTES, CoreEnd
 from bridge.workers.feed import Feed
 from bridge.workers.process import ChildProcess
+from bridge.workers.requests import Services
+from bridge.workers.status import State as State
+from bridge.workers.status import Status as Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,6 @@ class Timing:
     term_s: float = 1.5
 
 
-# Failures in a row from which an operator should be told that restarting does not help.
-CRASH_LOOP_FAILURES = 5
-
-
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
     """`module` holds PROJECTION. `plan`: the resolved mapping, MessagePack. `state_dir`: a folder of its own."""
@@ -48,38 +47,13 @@ class WorkerSpec:
     state_dir: str = ""
 
 
-class State(enum.Enum):
-    STARTING = "starting"
-    READY = "ready"
-    WAITING = "waiting"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What `/healthz`, the metrics and the web page show of a worker."""
-
-    name: str
-    state: State = State.WAITING
-    pid: int = 0
-    starts: int = 0
-    failures: int = 0
-    last_end: str = ""
-    ready_after_s: float = 0.0
-    points_behind: int = 0
-    counters: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def crash_loop(self) -> bool:
-        return self.failures >= CRASH_LOOP_FAILURES
-
-
 def backoff_s(failures: int, timing: Timing) -> float:
     """Doubles with every failure in a row."""
     return float(min(timing.backoff_first_s * 2 ** min(failures - 1, 30), timing.backoff_most_s))
 
 
 Spawn = Callable[[Coroutine[None, None, None]], object]
+OnStatus = Callable[[Status], None]
 
 
 class Worker:
@@ -95,8 +69,9 @@ class Worker:
         feed: Feed,
         timing: Timing,
         spawn: Spawn,
+        on_status: OnStatus = lambda status: None,
     ) -> None:
-        self._spec = spec
+        self._spec, self._on_status = spec, on_status
         self._services, self._feed, self._timing, self._spawn = services, feed, timing, spawn
         self._loop = asyncio.get_running_loop()
         self._link: CoreEnd | None = None
@@ -104,13 +79,20 @@ class Worker:
         self._stopping = asyncio.Event()
         self._reloading = False
         self._broken = ""
-        self._born_at = self._ready_at = 0.0
+        self._born_at = self._ready_at = self._probed_at = 0.0
         self._answered = 0
         self._status = Status(spec.name)
 
     @property
     def status(self) -> Status:
-        return replace(self._status, points_behind=self._link.behind if self._link else 0)
+        """As it is now; `on_status` hears of every change of state, process or reason."""
+        link, ready = self._link, self._status.state is State.READY
+        return replace(
+            self._status,
+            points_behind=link.behind if link else 0,
+            floods=link.floods if link else 0,
+            probe_age_s=self._loop.time() - self._probed_at if ready else math.inf,
+        )
 
     async def run(self) -> None:
         while not self._stopping.is_set():
@@ -138,9 +120,11 @@ class Worker:
 
     async def _one_life(self) -> tuple[str, float]:
         """Return why it ended, and for how many seconds it was ready."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = ChildProcess(self._spec.module, theirs, dict(os.environ))
+        try:
+            process, ours = self._start()
+        except OSError as exc:
+            # no descriptor, process or memory to be had: it may be there again later
+            return f"cannot start: {exc.strerror}", 0.0
         process.exited.add_done_callback(lambda _: self._news.set())
         self._set(State.STARTING, pid=process.pid, starts=self._status.starts + 1)
         self._broken, self._answered, self._born_at = "", 0, self._loop.time()
@@ -160,6 +144,16 @@ class Worker:
             code = await process.end(self._timing.term_s)
         ready_for_s = self._loop.time() - self._ready_at if self._status.state is State.READY else 0.0
         return f"{why}, exit {code}", ready_for_s
+
+    def _start(self) -> tuple[ChildProcess, socket.socket]:
+        """Raises: OSError."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                return ChildProcess(self._spec.module, theirs, dict(os.environ)), ours
+            except OSError:
+                ours.close()
+                raise
 
     async def _watch(self, process: ChildProcess, link: CoreEnd) -> str:
         number = 0
@@ -193,14 +187,17 @@ class Worker:
     def _heard(self, frame: wire.Ready | wire.Health) -> None:
         if isinstance(frame, wire.Health):
             self._answered = frame.number
+            if frame.counters.get("probe_ok") != self._status.counters.get("probe_ok"):
+                self._probed_at = self._loop.time()
             self._status = replace(self._status, counters=frame.counters)
         elif frame.version != wire.WIRE_VERSION:
             self._broke(f"speaks version {frame.version}, not {wire.WIRE_VERSION}")
         else:
-            self._ready_at = self._loop.time()
+            self._ready_at = self._probed_at = self._loop.time()
             after_s = self._ready_at - self._born_at
             self._status = replace(self._status, state=State.READY, ready_after_s=after_s)
             self._news.set()
+            self._on_status(self.status)
 
     def _broke(self, why: str) -> None:
         self._broken = why
@@ -223,6 +220,7 @@ class Worker:
             failures=old.failures if failures is None else failures,
             last_end=old.last_end if last_end is None else last_end,
         )
+        self._on_status(self.status)
 
 
 async def wait(event: asyncio.Event, timeout_s: float) -> None:

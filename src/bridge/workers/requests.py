@@ -1,0 +1,127 @@
+"""What one worker asks of the core: commands and raw line exchanges, granted, bounded and throttled."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from bridge.core.clock import Clock
+from bridge.core.command import CommandResult, Outcome
+from bridge.core.errors import RawFailure, RawRefused
+from bridge.core.ports import CommandPort, Grant, Needs, PointReader, RawLinePort
+from bridge.link import wire
+
+# Refusals per second from which a worker is not heard for a second. It carries what strangers send it; each refusal
+# costs the core and the audit, and an honest client learns from the first.
+REFUSALS_PER_S = 200
+_SECOND_NS = 1_000_000_000
+_DEADLINE_CAP_NS = 60_000_000_000
+_DONE_OR_TRIED = frozenset({Outcome.DONE, Outcome.TIMED_OUT, Outcome.DEVICE_REFUSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the core does for workers."""
+
+    points: PointReader
+    commands: CommandPort
+    lines: RawLinePort
+    clock: Clock
+
+
+class Requests:
+    """
+    Loop thread only. `answer` sends a frame; `flooded` is told when this worker should be left unheard for a while.
+
+    A request under way outlives its link: half a write must not be cut off.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        spawn: Callable[[Coroutine[None, None, None]], object],
+        answer: Callable[[wire.Frame], None],
+        flooded: Callable[[], None],
+    ) -> None:
+        self._services, self._spawn, self._answer, self._flooded = services, spawn, answer, flooded
+        self._needs = Needs(frozenset())
+        self._under_way = 0
+        self._second_began_ns = 0
+        self._refused = 0
+
+    def grant(self, needs: Needs) -> None:
+        self._needs = needs
+
+    def ask(self, asked: wire.CommandRequest | wire.RawRequest) -> None:
+        if isinstance(asked, wire.CommandRequest):
+            self._command(asked)
+        else:
+            self._raw(asked)
+
+    def _command(self, asked: wire.CommandRequest) -> None:
+        if Grant.COMMANDS not in self._needs.grants or asked.command.index not in self._needs.points:
+            self._command_done(asked, CommandResult(Outcome.REFUSED_BY_POLICY))
+        elif self._under_way >= wire.REQUESTS_KEPT:
+            self._command_done(asked, CommandResult(Outcome.BUSY))
+        else:
+            self._under_way += 1
+            self._spawn(self._run_command(asked))
+
+    async def _run_command(self, asked: wire.CommandRequest) -> None:
+        result = CommandResult(Outcome.TIMED_OUT)
+        try:
+            remaining_s = self._remaining_s(asked.command.deadline_ns)
+            if remaining_s > 0:
+                async with asyncio.timeout(remaining_s):
+                    result = await self._services.commands.submit(asked.command)
+        except TimeoutError:
+            pass
+        finally:
+            self._under_way -= 1
+        self._command_done(asked, result)
+
+    def _command_done(self, asked: wire.CommandRequest, result: CommandResult) -> None:
+        self._answer(wire.CommandDone(asked.id, result))
+        if result.outcome not in _DONE_OR_TRIED:
+            self._refuse()
+
+    def _raw(self, asked: wire.RawRequest) -> None:
+        if Grant.RAW_LINES not in self._needs.grants:
+            self._raw_done(asked, RawFailure.NOT_GRANTED)
+        elif self._under_way >= wire.REQUESTS_KEPT:
+            self._raw_done(asked, RawFailure.BUSY)
+        else:
+            self._under_way += 1
+            self._spawn(self._run_raw(asked))
+
+    async def _run_raw(self, asked: wire.RawRequest) -> None:
+        reply, failure, message = b"", RawFailure.TIMED_OUT, ""
+        lines = self._services.lines
+        try:
+            remaining_s = self._remaining_s(asked.deadline_ns)
+            if remaining_s > 0:
+                async with asyncio.timeout(remaining_s):
+                    reply = await lines.exchange(asked.channel, asked.user, asked.unit_id, asked.pdu, asked.deadline_ns)
+                    failure = RawFailure.NONE
+        except TimeoutError:
+            pass
+        except RawRefused as exc:
+            failure, message = exc.failure, str(exc)
+        finally:
+            self._under_way -= 1
+        self._raw_done(asked, failure, reply, message)
+
+    def _raw_done(self, asked: wire.RawRequest, failure: RawFailure, reply: bytes = b"", message: str = "") -> None:
+        self._answer(wire.RawDone(asked.id, reply, failure, message))
+        if failure in (RawFailure.NOT_GRANTED, RawFailure.REFUSED_BY_POLICY, RawFailure.BUSY):
+            self._refuse()
+
+    def _refuse(self) -> None:
+        now_ns = self._services.clock.monotonic_ns()
+        if now_ns - self._second_began_ns >= _SECOND_NS:
+            self._second_began_ns, self._refused = now_ns, 0
+        self._refused += 1
+        if self._refused == REFUSALS_PER_S:
+            self._flooded()
+
+    def _remaining_s(self, deadline_ns: int) -> float:
+        return min(deadline_ns - self._services.clock.monotonic_ns(), _DEADLINE_CAP_NS) / 1e9
