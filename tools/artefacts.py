@@ -7,17 +7,13 @@ compares what is committed with what the generators yield, so a generator takes 
 
 import argparse
 import importlib
-import json
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
 import bridge.projections
-from bridge.config.meter import MeterFile
-from bridge.config.site import SiteFile
+from bridge.config import schema
 
 TOP = Path(__file__).parents[1]
 Generator = Callable[[], Iterator[tuple[str, str]]]
@@ -25,11 +21,12 @@ Generator = Callable[[], Iterator[tuple[str, str]]]
 
 def schemas() -> Iterator[tuple[str, str]]:
     """JSON Schemas of what a user writes, for completion and checks in an editor: one per kind of YAML file."""
-    files: dict[str, type[msgspec.Struct]] = {"meter": MeterFile, "site": SiteFile}
+    made = schema.schemas()
     for module in pkgutil.iter_modules(bridge.projections.__path__):
-        files[module.name] = importlib.import_module(f"bridge.projections.{module.name}.mapping").Mapping
-    for name, struct in files.items():
-        yield f"mappings/schema/{name}.json", json.dumps(msgspec.json.schema(struct), indent=1) + "\n"
+        mapping = importlib.import_module(f"bridge.projections.{module.name}.mapping").Mapping
+        made[f"{module.name}.json"] = schema.mapping_schema(mapping, f"The {module.name} projection of a site")
+    for name, content in made.items():
+        yield f"mappings/schema/{name}", schema.schema_text(content)
 
 
 GENERATORS: tuple[Generator, ...] = (schemas,)

@@ -1,8 +1,6 @@
 """JSON Schemas of the YAML files, for completion and checks in an editor; generated from the structs, never edited."""
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -52,17 +50,6 @@ def schemas() -> dict[str, Schema]:
 def schema_text(schema: Schema) -> str:
     """Return a schema as it is kept in version control."""
     return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def write_schemas(folder: Path, more: Mapping[str, Schema] | None = None) -> list[Path]:
-    """Write every schema; `more`: those of projections. Raises: OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for name, schema in {**schemas(), **(more or {})}.items():
-        path = folder / name
-        path.write_text(schema_text(schema), encoding="utf-8")
-        written.append(path)
-    return written
 
 
 def _plain(node: Any) -> Any:
