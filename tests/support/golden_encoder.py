@@ -13,9 +13,9 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 from pymodbus.client.mixin import ModbusClientMixin
 
-from bridge.config.check import convert
 from bridge.config.meter import Addressing, MeterFile, PointFile, RegisterType, Table, WordOrder
 from bridge.config.yaml_marks import read
 
@@ -46,11 +46,8 @@ _FLOATS = (RegisterType.FLOAT32, RegisterType.FLOAT64)
 
 
 def load_meter(path: Path) -> MeterFile:
-    """Return the file with the points of the file it extends."""
-    meter, error = convert(read(path.read_text(encoding="utf-8"), str(path)), (), MeterFile)
-    if meter is None:
-        raise error or ValueError(path)
-    return meter
+    """Return the file as it is written: without the points of a file it extends."""
+    return msgspec.convert(read(path.read_text(encoding="utf-8"), str(path)).data, MeterFile)
 
 
 def place(meter: MeterFile, point: PointFile) -> tuple[Table, int]:
