@@ -22,6 +22,7 @@ from bridge.config.vocabulary import (
     natural_role,
     only_unit,
 )
+from bridge.core.ontology import brick_class, haystack_tags
 from bridge.core.point import Kind, Role
 from bridge.core.quantity import POINT_NAME, Meaning, Quantity, Statistic, dimension_of, meaning_of
 from bridge.core.units import UNITS, Dimension
@@ -100,8 +101,8 @@ def point_facts(name: str, point: PointFile, meter: MeterFile, given: frozenset[
         own_order=point.order is not None,
         certainty=point.certainty,
         label=point.label,
-        tags=point.tags,
-        brick=point.brick,
+        tags=point.tags or haystack_tags(meaning, role),
+        brick=point.brick or brick_class(meaning, role),
         declared_at=declared_at,
     )
 

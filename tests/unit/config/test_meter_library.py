@@ -300,6 +300,31 @@ def test_a_single_register_of_b_smart_is_written_with_function_16() -> None:
     assert METERS["bsmart"].modbus.writes == (16,)
 
 
+def test_what_the_b_smart_does_not_have_is_no_register_of_it() -> None:
+    # M-13 P-09
+    absent = {"thd_voltage_l1", "tamper_alarm", "meter_error", "sync_clock", "active_tariff", "reverse_phase_sequence"}
+    points = METERS["bsmart"].points
+
+    assert not absent & set(points)
+    assert {name for name, point in points.items() if point.at is None} == {
+        "communication_status",
+        "phase_loss_l1",
+        "overload_alarm",
+        "energy_direction",
+        "demand_peak_current",
+        "demand_peak_timestamp",
+    }
+
+
+def test_the_b_smart_shows_the_plausible_ranges_of_its_maker() -> None:
+    # M-11
+    points = METERS["bsmart"].points
+
+    assert points["voltage_l1_n"].typical == (184, 276)
+    assert points["current_l1"].typical == (0, 80)
+    assert points["frequency"].limits == (45, 65)
+
+
 def test_no_b_smart_is_sold_as_mid() -> None:
     # M-14
     assert [facts.mid for facts in METERS["bsmart"].models.values()] == [False]
@@ -310,6 +335,53 @@ def test_of_the_countis_only_the_e28_is_mid() -> None:
     models = METERS["socomec-countis-e2x"].models
 
     assert {name: facts.mid for name, facts in models.items()} == {"COUNTIS E27": False, "COUNTIS E28": True}
+
+
+def test_the_countis_reads_every_instantaneous_value_it_sends() -> None:
+    # M-22
+    points = METERS["socomec-countis-e2x"].points
+    phases = ("l1", "l2", "l3")
+    powers = [f"{q}_power_{p}" for q in ("active", "reactive", "apparent") for p in (*phases, "total")]
+    others = [f"voltage_{p}_n" for p in phases] + [f"current_{p}" for p in (*phases, "neutral")]
+    lines = ["voltage_l1_l2", "voltage_l2_l3", "voltage_l3_l1", "frequency"]
+    factors = [f"power_factor_{p}" for p in (*phases, "total")]
+
+    assert {*powers, *others, *lines, *factors} <= {name for name, point in points.items() if point.at is not None}
+
+
+def test_system_values_of_the_countis_are_averages_and_no_totals() -> None:
+    # M-27
+    points = METERS["socomec-countis-e2x"].points
+
+    assert "divided by 3" in points["current_average"].note
+    assert "divided by 3" in points["voltage_average_ln"].note
+
+
+def test_what_the_countis_only_displays_is_no_register_of_it() -> None:
+    # M-24
+    points = METERS["socomec-countis-e2x"].points
+
+    assert not {"pulse_output_active", "meter_error"} & set(points)
+    assert points["energy_direction"].at is None
+
+
+def test_partial_counters_of_the_countis_are_resettable_and_not_billed() -> None:
+    # M-28
+    points = METERS["socomec-countis-e2x"].points
+    partial = [name for name in points if meaning_of(name).statistic is Statistic.PARTIAL]
+
+    assert len(partial) == 3
+    assert not any(points[name].mid for name in partial)
+    assert points["reset_partial_energy"].at is None
+    assert points["reset_partial_energy"].write_at == 57890
+
+
+def test_the_countis_tells_its_identity() -> None:
+    # M-31
+    points = METERS["socomec-countis-e2x"].points
+
+    for name in ("vendor", "model", "device_name", "firmware_version", "table_version", "product_id"):
+        assert points[name].role is Role.IDENTITY
 
 
 def test_the_countis_counts_10_wh_and_starts_again_after_999999_99_kwh() -> None:
