@@ -12,7 +12,6 @@ def test_the_shipped_mappings_of_a_checkout_are_those_of_the_repository() -> Non
     assert mappings() == TOP / "mappings"
 
 
-@pytest.mark.slow
 def test_a_wheel_carries_every_mapping(tmp_path: Path) -> None:
     build = pytest.importorskip("hatchling.build", reason="hatchling is not installed: make check installs it")
     with pytest.MonkeyPatch.context() as patch:
