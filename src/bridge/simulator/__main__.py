@@ -14,6 +14,7 @@ import uvloop
 from bridge.config.load import load_site
 from bridge.config.model import SiteConfig
 from bridge.core.clock import SystemClock
+from bridge.core.errors import BridgeError
 from bridge.simulator.simulation import Simulation, SimulationSettings
 
 _FAILED, _USAGE = 1, 2
@@ -24,8 +25,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         site = load_site(arguments.site)
-    except ExceptionGroup as errors:
-        _say(errors)
+    except (BridgeError, OSError) as exc:
+        sys.stderr.write(f"{exc}\n")
         return _USAGE
     try:
         uvloop.run(_simulate(site, arguments))
@@ -94,14 +95,6 @@ def _write_whole(path: Path, text: bytes) -> None:
     beside = path.with_name(path.name + ".part")
     beside.write_bytes(text)
     beside.replace(path)
-
-
-def _say(errors: ExceptionGroup[Exception]) -> None:
-    for error in errors.exceptions:
-        if isinstance(error, ExceptionGroup):
-            _say(error)
-        else:
-            sys.stderr.write(f"{error}\n")
 
 
 if __name__ == "__main__":

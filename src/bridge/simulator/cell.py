@@ -6,6 +6,7 @@ wished for, so that what the control port reports is what a master can read.
 """
 
 import math
+import struct
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -68,7 +69,10 @@ class Cell:
         return self._inside(int(value or 0))
 
     def exact_raw(self, value: Value) -> Raw:
-        """Return what the register holds for `value`. Raises: BadValue where it cannot be held."""
+        """
+        Return what the register holds for `value`: the nearest number where it is a float. Raises: BadValue where it
+        cannot be held.
+        """
         raw = self.raw(value)
         self._within_limits(value)
         held = self.held(raw)
@@ -92,7 +96,7 @@ class Cell:
             return (int(bool(raw)) << self.register.bit,)
         try:
             return words_of(raw, self.register.type, self.register.order, self.register.count)
-        except (ValueError, OverflowError, ArithmeticError) as exc:
+        except (ValueError, ArithmeticError, struct.error) as exc:
             raise BadValue(str(exc)) from exc
 
     def held(self, raw: Raw) -> Value:

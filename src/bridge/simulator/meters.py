@@ -247,7 +247,7 @@ def _written(point: FieldPoint, words: Sequence[int]) -> Value:
         else:
             value = cell.held(raw_of(words, register.type, register.order))
         cell.exact_raw(value)
-    except (BadValue, ValueError, OverflowError):
+    except (ValueError, ArithmeticError):
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         if (write.low is not None and value < write.low) or (write.high is not None and value > write.high):
