@@ -10,7 +10,7 @@ import msgspec
 
 from bridge.config.model import ProjectionFile, SiteConfig
 from bridge.config.projection import at_path, convert_mapping
-from bridge.core.errors import ConfigError, ProjectionError
+from bridge.core.errors import ConfigError, ConfigErrors, ProjectionError
 from bridge.core.listener import Listener
 from bridge.core.ports import Numbers, Projected, ProjectionMapping, SiteFacts, Transport
 from bridge.workers.worker import WorkerSpec
@@ -53,7 +53,7 @@ def project_all(config: SiteConfig, numbers: Numbers) -> list[Face]:
     """
     Project the site onto every server its file enables.
 
-    Raises: ExceptionGroup of ConfigError, every fault of every mapping at once.
+    Raises: ConfigErrors, every fault of every mapping at once.
     """
     site = SiteFacts(config.file.site.name, config.points, config.devices)
     faces: list[Face] = []
@@ -61,13 +61,11 @@ def project_all(config: SiteConfig, numbers: Numbers) -> list[Face]:
     for file in config.projections:
         try:
             faces.append(_project(file, site, numbers))
-        except ExceptionGroup as group:
-            faults.extend(error for error in group.exceptions if isinstance(error, ConfigError))
-        except ConfigError as exc:
-            faults.append(exc)
+        except ConfigErrors as exc:
+            faults.extend(exc.errors)
     faults.extend(collisions(faces))
     if faults:
-        raise ExceptionGroup("the projections cannot be served", faults)
+        raise ConfigErrors(faults)
     return faces
 
 
@@ -94,12 +92,12 @@ def _project(file: ProjectionFile, site: SiteFacts, numbers: Numbers) -> Face:
         module = load_mapping(file.protocol)
     except ModuleNotFoundError as exc:
         message = f"expected a protocol this installation has, found {file.protocol} ({exc})"
-        raise ConfigError(str(file.path), 1, 1, file.protocol, message) from exc
+        raise ConfigErrors([ConfigError(str(file.path), 1, 1, file.protocol, message)]) from exc
     mapping = convert_mapping(file, module.Mapping)
     try:
         return Face(file.protocol, file, module.project(mapping, site, numbers))
     except ProjectionError as exc:
-        raise at_path(exc, file) from exc
+        raise ConfigErrors([at_path(exc, file)]) from exc
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -20,7 +20,7 @@ def run_site(site: Path, clock: Clock, log_level: str = "info", on_ready: Ready 
     """
     Run the bridge of `site` until SIGTERM or SIGINT.
 
-    Raises: ExceptionGroup of ConfigError before anything is opened; ControlError when one runs already.
+    Raises: ConfigErrors before anything is opened; ControlError when one runs already.
     """
     start_logging(log_level)
     uvloop.run(_run(Bridge(site, clock), on_ready))

@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bridge.core.errors import BridgeError, ConfigError
+from bridge.core.errors import BridgeError, ConfigErrors
 
 
 class Exit(enum.IntEnum):
@@ -72,11 +72,7 @@ def reporting() -> Iterator[None]:
     """Turn the bridge's own errors into a line on stderr and the right exit status; no traceback."""
     try:
         yield
-    except ExceptionGroup as group:
-        for error in group.exceptions:
-            complain(str(error))
-        stop(Exit.USAGE if group.subgroup(ConfigError) else Exit.FAILED)
-    except ConfigError as exc:
+    except ConfigErrors as exc:
         complain(str(exc))
         stop(Exit.USAGE)
     except (BridgeError, OSError) as exc:

@@ -44,7 +44,7 @@ def run_demo(settings: DemoSettings, clock: Clock, announce: Announce) -> None:
     """
     Run until SIGTERM, SIGINT or the end of `for_s`; `announce` is called once every server answers.
 
-    Raises: SimulatorFailed, ExceptionGroup of ConfigError, OSError.
+    Raises: SimulatorFailed, ConfigErrors, OSError.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.ready_file is not None:
