@@ -44,19 +44,16 @@ def control_streams(bridge: "Bridge") -> Mapping[str, Stream]:
 
 async def _status(bridge: "Bridge", _: dict[str, Any]) -> Any:
     listeners = {face.name: face.listener for face in bridge.faces}
-    pollers = bridge.field.pollers if bridge.field is not None else []
-    now_ns = bridge.clock.utc_ns()
+    field = bridge.field
+    channels = [] if field is None else [channel_row(*facts) for facts in field.channel_facts()]
+    devices = {} if field is None else field.snapshots()
     return {
         "ready": bridge.ready,
         "pid": bridge.pid,
         "servers": [server_row(status, listeners.get(status.name)) for status in bridge.statuses()],
-        "channels": [channel_row(poller) for poller in pollers],
-        "devices": [row for poller in pollers for row in _device_rows(poller.snapshots(), now_ns)],
+        "channels": channels,
+        "devices": [device_row(name, snapshot) for name, snapshot in devices.items()],
     }
-
-
-def _device_rows(snapshots: Mapping[str, Any], now_ns: int) -> list[dict[str, Any]]:
-    return [device_row(name, snapshot, now_ns) for name, snapshot in snapshots.items()]
 
 
 async def _points(bridge: "Bridge", arguments: dict[str, Any]) -> Any:

@@ -93,7 +93,9 @@ def _project(file: ProjectionFile, site: SiteFacts, numbers: Numbers) -> Face:
     except ModuleNotFoundError as exc:
         message = f"expected a protocol this installation has, found {file.protocol} ({exc})"
         raise ConfigErrors([ConfigError(str(file.path), 1, 1, file.protocol, message)]) from exc
-    mapping = convert_mapping(file, module.Mapping)
+    mapping, faults = convert_mapping(file, module.Mapping)
+    if mapping is None:
+        raise ConfigErrors(faults)
     try:
         return Face(file.protocol, file, module.project(mapping, site, numbers))
     except ProjectionError as exc:

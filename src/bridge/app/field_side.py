@@ -1,7 +1,7 @@
 """The channels of the site and who polls them; a reload changes only what changed."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.config.model import FieldDevice, SiteConfig
@@ -11,6 +11,8 @@ from bridge.core.ports import PointWriter
 from bridge.field.channel import FieldChannel, open_channel
 from bridge.field.modbus.notice import Report
 from bridge.field.modbus.poller import ChannelPoller
+from bridge.field.modbus.statistics import DeviceSnapshot
+from bridge.field.observe import LineCounters
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,6 @@ class FieldSide:
         self._sink, self._clock, self._report, self._group = sink, clock, report, group
         self.channels: dict[str, FieldChannel] = {}
         self._running: dict[str, _Running] = {}
-
-    @property
-    def pollers(self) -> Sequence[ChannelPoller]:
-        return [running.poller for running in self._running.values()]
 
     async def apply(self, config: SiteConfig, swap: Callable[[], None]) -> None:
         """
@@ -54,6 +52,15 @@ class FieldSide:
     async def stop(self) -> None:
         for name in list(self._running):
             await self._end(name)
+
+    def channel_facts(self) -> list[tuple[str, str, LineCounters]]:
+        """Return name, kind and counters of every channel."""
+        kinds = {name: type(running.config).__struct_config__.tag for name, running in self._running.items()}
+        return [(name, str(kinds[name]), channel.counters) for name, channel in self.channels.items()]
+
+    def snapshots(self) -> dict[str, DeviceSnapshot]:
+        """Return the statistics of every device."""
+        return {name: snapshot for r in self._running.values() for name, snapshot in r.poller.snapshots().items()}
 
     def poller_of(self, device: str) -> ChannelPoller | None:
         """Return who polls `device`."""

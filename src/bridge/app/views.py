@@ -3,8 +3,12 @@
 from typing import Any
 
 from bridge.core.accumulator import decimal_text
+from bridge.core.listener import Listener
 from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.quality import Quality
+from bridge.field.modbus.statistics import DeviceSnapshot
+from bridge.field.observe import LineCounters
+from bridge.workers.worker import Status
 
 
 def point_row(definition: PointDef, sample: Sample, now_ns: int) -> dict[str, Any]:
@@ -33,3 +37,50 @@ def quality_text(quality: Quality) -> str:
     if quality == Quality.GOOD:
         return "good"
     return "+".join(str(flag.name).lower() for flag in Quality if flag & quality)
+
+
+def server_row(status: Status, listener: Listener | None) -> dict[str, Any]:
+    """Return one server as shown."""
+    return {
+        "name": status.name,
+        "state": status.state.value,
+        "address": f"{listener.bind}:{listener.port}" if listener is not None else "",
+        "pid": status.pid,
+        "starts": status.starts,
+        "last_end": status.last_end,
+        "points_behind": status.points_behind,
+        "counters": status.counters,
+    }
+
+
+def channel_row(name: str, kind: str, counters: LineCounters) -> dict[str, Any]:
+    """Return one channel as shown."""
+    return {
+        "name": name,
+        "kind": kind,
+        "requests": counters.requests,
+        "replies": counters.replies,
+        "timeouts": counters.timeouts,
+        "bad": counters.bad_crc + counters.incomplete,
+        "stray_bytes": counters.stray_bytes,
+        "opened": counters.opened,
+    }
+
+
+def device_row(name: str, snapshot: DeviceSnapshot) -> dict[str, Any]:
+    """Return one device as shown; times in milliseconds."""
+    return {
+        "name": name,
+        "state": snapshot.state.value,
+        "serial_number": snapshot.serial_number,
+        "requests": snapshot.requests,
+        "replies": snapshot.replies,
+        "timeouts": snapshot.timeouts,
+        "crc_errors": snapshot.crc_errors,
+        "exceptions": {str(code): count for code, count in snapshot.exceptions},
+        "missed": snapshot.missed,
+        "response_ms": round(snapshot.average_s * 1000, 1),
+        "response_max_ms": round(snapshot.max_s * 1000, 1),
+        "last_error": snapshot.last_error,
+        "last_good_ns": snapshot.last_good_ns,
+    }
