@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.app.control import control_handlers, control_streams
-from bridge.app.faces import Face, project_all
+from bridge.app.faces import Face, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
 from bridge.app.lines import FieldLines
 from bridge.commands.policy import DenyAll
-from bridge.config.ledger import LEDGER_NAME, Ledger
+from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
 from bridge.config.model import SiteConfig
 from bridge.control.server import ControlServer
@@ -22,13 +22,14 @@ from bridge.core.errors import ConfigErrors
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice
 from bridge.services.staleness import Staleness
-from bridge.workers.core_end import Services
+from bridge.workers.requests import Services
+from bridge.workers.status import State, Status
 from bridge.workers.supervisor import Supervisor
-from bridge.workers.worker import State, Status
+from bridge.workers.systemd import Notifier
 
 log = logging.getLogger("bridge.app")
-# s; between two looks at whether everything serves
-_LOOK_S = 0.1
+# ns without any request to any device after which the poll loop counts as hung; the longest back-off is 300 s
+_UNASKED_NS = 400_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,11 @@ class Bridge:
         self.commands = DenyAll(self.store)
         self._stopping = asyncio.Event()
         self._reload_wanted = asyncio.Event()
+        self._all_ready = asyncio.Event()
         self._on_ready: Callable[[Bridge], None] = lambda bridge: None
         self._reloading = asyncio.Lock()
+        # requests to devices so far, and when their number last moved
+        self._asked = 0, clock.monotonic_ns()
         self.field: FieldSide | None = None
         self.supervisor: Supervisor | None = None
 
@@ -112,10 +116,9 @@ class Bridge:
 
     def _load(self) -> Loaded:
         config = self._indexes.settle(load_site(self._site))
-        ledger_path = config.directory / LEDGER_NAME
-        ledger = Ledger.load(ledger_path)
-        faces = project_all(config, ledger)
-        ledger.save(ledger_path)
+        ledger_path = config.directory / LEDGER_FILE
+        faces, spaces = number_and_project(config, read_ledger(ledger_path))
+        write_ledger(ledger_path, spaces)
         for warning in config.warnings:
             log.warning("config %s", warning)
         return Loaded(config, faces)
@@ -125,10 +128,12 @@ class Bridge:
         field = self.field = FieldSide(self.store, self._clock, self._noticed, group)
         lines = FieldLines(field.channels, self._clock)
         services = Services(self.store, self.commands, lines, self._clock)
-        supervisor = self.supervisor = Supervisor(self.store, services)
+        supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
+        notifier = Notifier.from_environment(os.environ, os.getpid())
         helpers = [
+            group.create_task(notifier.watch(self._fresh), name="watchdog"),
             group.create_task(staleness.run(), name="staleness"),
-            group.create_task(self._tell_when_ready(), name="ready"),
+            group.create_task(self._tell_when_ready(notifier), name="ready"),
             group.create_task(self._reload_when_asked(), name="reload"),
         ]
         serving = group.create_task(
@@ -136,17 +141,28 @@ class Bridge:
         )
         await field.apply(self.config, lambda: None)
         await self._stopping.wait()
+        notifier.stopping()
         for helper in helpers:
             helper.cancel()
         supervisor.stop()
         await field.stop()
         await serving
+        notifier.close()
 
-    async def _tell_when_ready(self) -> None:
-        while not self.ready:
-            await asyncio.sleep(_LOOK_S)
+    async def _tell_when_ready(self, notifier: Notifier) -> None:
+        await self._all_ready.wait()
         log.info("ready servers=%d points=%d", len(self.faces), len(self.config.points))
+        notifier.ready(f"{len(self.faces)} servers, {len(self.config.points)} points")
         self._on_ready(self)
+
+    def _fresh(self) -> bool:
+        """Whether the meters are still being asked: what the service manager's watchdog hangs on."""
+        assert self.field is not None
+        requests = self.field.requests()
+        now_ns = self._clock.monotonic_ns()
+        if requests != self._asked[0] or not self.config.field:
+            self._asked = requests, now_ns
+        return now_ns - self._asked[1] < _UNASKED_NS
 
     @property
     def ready(self) -> bool:
@@ -162,9 +178,14 @@ class Bridge:
                 await self.reload()
             except ConfigErrors as exc:
                 for error in exc.errors:
-                    log.error("reload refused %s", error)  # noqa: TRY400 - its own text says all
+                    log.error("reload refused %s", error)
             else:
                 log.info("reload done servers=%d points=%d", len(self.faces), len(self.config.points))
+
+    def _server_changed(self, status: Status) -> None:
+        log.info("server %s state=%s pid=%d %s", status.name, status.state.value, status.pid, status.last_end)
+        if self.ready:
+            self._all_ready.set()
 
     def _swap(self) -> None:
         self.store.redefine(self.config.points, self.config.devices)

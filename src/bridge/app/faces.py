@@ -1,13 +1,14 @@
 """Which servers a site has, what each shows under which numbers, and who owns which port."""
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
+from bridge.config.ledger import Ledger, Space
 from bridge.config.model import ProjectionFile, SiteConfig
 from bridge.config.projection import at_path, convert_mapping
 from bridge.core.errors import ConfigError, ConfigErrors, ProjectionError
@@ -47,6 +48,15 @@ def package_of(name: str) -> str:
 def load_mapping(name: str) -> ProjectionMapping:
     """Import the pure half of a projection. Raises: ModuleNotFoundError."""
     return cast("ProjectionMapping", importlib.import_module(f"{package_of(name)}.mapping"))
+
+
+def number_and_project(config: SiteConfig, spaces: Mapping[str, Space]) -> tuple[list[Face], Mapping[str, Space]]:
+    """Return the servers and the ledger they make out of the one there was. Raises: ConfigErrors."""
+    ledger = Ledger(spaces)
+    ledger.rename(config.renamed)
+    faces = project_all(config, ledger)
+    ledger.finish([face.name for face in faces])
+    return faces, ledger.spaces()
 
 
 def project_all(config: SiteConfig, numbers: Numbers) -> list[Face]:
@@ -105,4 +115,3 @@ def _project(file: ProjectionFile, site: SiteFacts, numbers: Numbers) -> Face:
 def _overlap(one: str, other: str) -> bool:
     everywhere = {"0.0.0.0", "::", ""}
     return one == other or one in everywhere or other in everywhere
-

@@ -62,6 +62,10 @@ class FieldSide:
         """Return the statistics of every device."""
         return {name: snapshot for r in self._running.values() for name, snapshot in r.poller.snapshots().items()}
 
+    def requests(self) -> int:
+        """Return how many requests all devices have been sent."""
+        return sum(channel.counters.requests + channel.counters.opened for channel in self.channels.values())
+
     def poller_of(self, device: str) -> ChannelPoller | None:
         """Return who polls `device`."""
         for running in self._running.values():
@@ -72,7 +76,7 @@ class FieldSide:
     def _start(self, name: str, config: Channel, devices: tuple[FieldDevice, ...]) -> None:
         delays_s = {d.definition.unit_id: d.limits.request_delay_s for d in devices}
         channel = open_channel(name, config, self._clock, asyncio.get_running_loop(), delays_s)
-        poller = ChannelPoller(channel, config, devices, self._sink, self._clock, self._report)
+        poller = ChannelPoller(config, devices, channel, self._sink, self._clock, self._report)
         self.channels[name] = channel
         task = self._group.create_task(poller.run(), name=f"poll {name}")
         self._running[name] = _Running(config, devices, poller, task)

@@ -8,7 +8,7 @@ from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.quality import Quality
 from bridge.field.modbus.statistics import DeviceSnapshot
 from bridge.field.observe import LineCounters
-from bridge.workers.worker import Status
+from bridge.workers.status import Status
 
 
 def point_row(definition: PointDef, sample: Sample, now_ns: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from bridge.app.check import check_site
 from bridge.cli.options import Json, Site
-from bridge.cli.output import Exit, complain, form, reporting, say, show, show_json, stop, warn
+from bridge.cli.output import Exit, complain, reporting, say, show_json, stop, warn
 
 
 def check(site: Site, json: Json = False) -> None:
@@ -16,9 +16,8 @@ def check(site: Site, json: Json = False) -> None:
             warn(text)
         for fault in found.faults:
             complain(fault)
-        if found.changes:
-            rows = [{"space": c.space, "key": c.key, "was": c.was, "becomes": c.becomes} for c in found.changes]
-            show(rows, ("space", "key", "was", "becomes"), "Numbers that change", form(json))
+        for change in found.changes:
+            say(f"number {change}")
         if not found.faults:
             say(f"{found.devices} devices, {found.points} points, {len(found.servers)} servers: no fault")
     if found.faults:

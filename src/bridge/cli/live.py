@@ -77,7 +77,9 @@ def write(
         with connect(site) as bridge:
             outcome = bridge.ask("write", point=point, value=value)
         if outcome["outcome"] != "done":
-            complain(f"{point}: {outcome['outcome']}" + (f" {outcome['device_code']}" if outcome["device_code"] else ""))
+            complain(
+                f"{point}: {outcome['outcome']}" + (f" {outcome['device_code']}" if outcome["device_code"] else "")
+            )
             stop(Exit.FAILED)
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli import check, demo, export, live, run, scan, simulate, trace, verify
+from bridge.cli import check, demo, live, run, trace
 
 
 def build() -> typer.Typer:
@@ -19,13 +19,8 @@ def build() -> typer.Typer:
     app.command("status")(live.status)
     app.command("check")(check.check)
     app.command("demo")(demo.demo)
-    app.command("simulate")(simulate.simulate)
     app.command("points")(live.points)
     app.command("read")(live.read)
     app.command("write")(live.write)
     app.command("trace")(trace.trace)
-    app.command("scan")(scan.scan)
-    app.command("probe")(scan.probe)
-    app.command("verify")(verify.verify)
-    app.command("export")(export.export)
     return app

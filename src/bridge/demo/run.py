@@ -52,11 +52,9 @@ def run_demo(settings: DemoSettings, clock: Clock, announce: Announce) -> None:
     control_port = settings.port_base + CONTROL_OFFSET
     source = demo_dir()
     with ExitStack() as stack:
-        simulator = SimulatorProcess(
-            source / "site.yaml", control_port, settings.state_dir / "simulator.json", clock
-        )
+        simulator = SimulatorProcess(source / "site.yaml", control_port, settings.state_dir / "simulator.json", clock)
         stack.enter_context(simulator)
-        site = write_site(source, settings.state_dir / "site", simulator.endpoints(), settings.port_base)
+        site = write_site(source, settings.state_dir / "site", simulator.endpoints().channels, settings.port_base)
 
         def ready(bridge: Bridge) -> None:
             if settings.ready_file is not None:
@@ -87,6 +85,6 @@ def offers(faces: Sequence[Face], control_port: int) -> list[Offer]:
         tries = tuple(text.format(host=at.bind, port=at.port) for text in face.projected.tries)
         shown.append(Offer(face.name, f"{at.bind}:{at.port}/{face.projected.transport.value}", tries))
     control = f"http://{HOST}:{control_port}"
-    change = f"curl -X PUT {control}/devices/main -d '{{\"fault\": \"dead\"}}'"
+    change = f'curl -X PUT {control}/devices/main -d \'{{"fault": "dead"}}\''
     shown.append(Offer("simulator", f"{HOST}:{control_port}/tcp", (f"curl {control}/points", change)))
     return shown

@@ -11,7 +11,7 @@ import msgspec
 
 from bridge.core.clock import Clock
 from bridge.core.errors import BridgeError
-from bridge.demo.site import Endpoint
+from bridge.simulator.simulation import Endpoints
 
 # s; five meters are there in one
 START_S = 20.0
@@ -45,7 +45,7 @@ class SimulatorProcess:
         if self._process.stdin is not None:
             self._process.stdin.close()
 
-    def endpoints(self) -> dict[str, Endpoint]:
+    def endpoints(self) -> Endpoints:
         """Wait until every simulated meter answers. Raises: SimulatorFailed."""
         until_ns = self._clock.monotonic_ns() + round(START_S * 1e9)
         while not self._file.exists():
@@ -54,4 +54,4 @@ class SimulatorProcess:
             if self._clock.monotonic_ns() > until_ns:
                 raise SimulatorFailed(f"the simulator was not ready after {START_S:g} s")
             time.sleep(0.05)
-        return msgspec.json.decode(self._file.read_bytes(), type=dict[str, Endpoint])
+        return msgspec.json.decode(self._file.read_bytes(), type=Endpoints)

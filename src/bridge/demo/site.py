@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 
-from bridge.config.ledger import LEDGER_NAME
+from bridge.config.ledger_file import LEDGER_FILE
 from bridge.config.yaml_marks import read
+from bridge.simulator.simulation import PtyEndpoint, TcpEndpoint
 
 # First port of the demo's range, and the place of each server in it: the last digits of its well-known port.
 DEFAULT_PORT_BASE = 10000
@@ -30,15 +30,7 @@ HOST = "127.0.0.1"
 _HEADER = "# Written by `meterbridge demo` from the shipped demo site; the next start writes it anew.\n"
 
 
-class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the simulator serves a channel: a pseudo-terminal (`path`) or a TCP port."""
-
-    path: str = ""
-    host: str = ""
-    port: int = 0
-
-
-def write_site(source: Path, target: Path, endpoints: Mapping[str, Endpoint], port_base: int) -> Path:
+def write_site(source: Path, target: Path, endpoints: Mapping[str, PtyEndpoint | TcpEndpoint], port_base: int) -> Path:
     """
     Write the site of `source` into `target`, its state directory being the folder above; return its site.yaml.
 
@@ -54,13 +46,13 @@ def write_site(source: Path, target: Path, endpoints: Mapping[str, Endpoint], po
         mapping["listener"] = {**mapping.get("listener", {}), "bind": HOST, "port": port_base + PORT_OFFSETS[protocol]}
         _save(target / file_name, mapping)
     _save(target / "site.yaml", site)
-    if not (target / LEDGER_NAME).exists() and (source / LEDGER_NAME).exists():
-        shutil.copyfile(source / LEDGER_NAME, target / LEDGER_NAME)
+    if not (target / LEDGER_FILE).exists() and (source / LEDGER_FILE).exists():
+        shutil.copyfile(source / LEDGER_FILE, target / LEDGER_FILE)
     return target / "site.yaml"
 
 
-def _connect(channel: dict[str, Any], endpoint: Endpoint) -> None:
-    if endpoint.path:
+def _connect(channel: dict[str, Any], endpoint: PtyEndpoint | TcpEndpoint) -> None:
+    if isinstance(endpoint, PtyEndpoint):
         channel["port"] = endpoint.path
     else:
         channel["host"], channel["port"] = endpoint.host, endpoint.port
