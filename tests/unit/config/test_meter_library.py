@@ -104,7 +104,7 @@ def test_a_row_that_is_not_certain_says_why(name: str) -> None:
 
 @meters
 def test_nothing_is_writable_out_of_the_box(name: str) -> None:
-    # M-06 P-10
+    # M-06
     assert [key for key, point in points_of(name) if point.writable] == []
 
 
@@ -258,13 +258,11 @@ def test_a_setting_of_the_submeter_takes_only_what_the_list_allows(name: str) ->
 
 @pytest.mark.parametrize("name", ["reset_demand_peak", "sync_clock"])
 def test_a_command_of_the_submeter_is_idle_at_zero(name: str) -> None:
-    # P-05
     assert SUBMETER[name].role is Role.COMMAND
     assert SUBMETER[name].states[0] == "Idle"
 
 
 def test_ratios_of_current_transformers_are_locked_with_the_energy() -> None:
-    # P-10
     assert SUBMETER["ct_primary_rating"].mid
     assert SUBMETER["ct_secondary_rating"].mid
 
@@ -288,7 +286,6 @@ def test_b_smart_has_every_row_of_its_table_at_the_makers_offsets() -> None:
 
 
 def test_what_the_maker_of_b_smart_does_not_state_is_marked() -> None:
-    # M-09
     for name, point in METERS["bsmart"].points.items():
         if point.type in (RegisterType.FLOAT32, RegisterType.FLOAT64):
             assert point.certainty is not Certainty.CERTAIN, name
@@ -337,8 +334,8 @@ def test_of_the_countis_only_the_e28_is_mid() -> None:
     assert {name: facts.mid for name, facts in models.items()} == {"COUNTIS E27": False, "COUNTIS E28": True}
 
 
-def test_the_countis_reads_every_instantaneous_value_it_sends() -> None:
-    # M-22
+def test_the_countis_reads_the_instantaneous_values_of_all_phases() -> None:
+    # phase sequence and active tariff are missing: no source knows their registers
     points = METERS["socomec-countis-e2x"].points
     phases = ("l1", "l2", "l3")
     powers = [f"{q}_power_{p}" for q in ("active", "reactive", "apparent") for p in (*phases, "total")]
@@ -366,7 +363,6 @@ def test_what_the_countis_only_displays_is_no_register_of_it() -> None:
 
 
 def test_partial_counters_of_the_countis_are_resettable_and_not_billed() -> None:
-    # M-28
     points = METERS["socomec-countis-e2x"].points
     partial = [name for name in points if meaning_of(name).statistic is Statistic.PARTIAL]
 
@@ -377,7 +373,6 @@ def test_partial_counters_of_the_countis_are_resettable_and_not_billed() -> None
 
 
 def test_the_countis_tells_its_identity() -> None:
-    # M-31
     points = METERS["socomec-countis-e2x"].points
 
     for name in ("vendor", "model", "device_name", "firmware_version", "table_version", "product_id"):
@@ -403,7 +398,6 @@ def test_the_frequency_of_the_countis_is_decided_by_plausibility() -> None:
 
 
 def test_the_ion7400_bills_from_its_integers() -> None:
-    # M-41
     points = METERS["ion7400"].points
 
     assert points["active_energy_import"].type is RegisterType.INT64
@@ -411,7 +405,6 @@ def test_the_ion7400_bills_from_its_integers() -> None:
 
 
 def test_word_orders_of_the_library_are_those_of_the_makers() -> None:
-    # M-43
     low_word_first = {name for name, meter in METERS.items() if meter.modbus.word_order is WordOrder.CDAB}
 
     assert low_word_first == {"carlo-gavazzi-em340"}

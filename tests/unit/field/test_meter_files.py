@@ -60,7 +60,6 @@ def decoded(golden: Golden, point: FieldPoint) -> tuple[Value, Quality]:
 
 @pytest.mark.parametrize(("meter", "golden"), GOLDEN)
 def test_a_golden_frame_decodes_to_its_values(meter: str, golden: Golden, tmp_path: Path) -> None:
-    # M-42 M-43 M-44
     points = {point.definition.name: point for point in load_device(tmp_path, meter).points}
 
     for name, expected in golden.values.items():
