@@ -25,13 +25,14 @@ SITE = """
 site: {{name: bench}}
 channels: {{lan: {{kind: tcp, host: 127.0.0.1}}}}
 devices:
-  device: {{meter: {meter}, channel: lan, wiring: {wiring}}}
+  device: {{meter: {meter}, model: {model}, channel: lan, wiring: {wiring}}}
 """
 
 
 def load_device(directory: Path, meter: str, wiring: str = "3P4W") -> FieldDevice:
     file = directory / "site.yaml"
-    file.write_text(SITE.format(meter=meter, wiring=wiring), encoding="utf-8")
+    model = next(iter(METERS[meter].models), meter)
+    file.write_text(SITE.format(meter=meter, model=model, wiring=wiring), encoding="utf-8")
     (device,) = load_site(file).field
     return device
 
