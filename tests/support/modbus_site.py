@@ -19,9 +19,7 @@ SERVER = "bridge.projections.modbus.server"
 
 
 def device(number: int) -> DeviceDef:
-    return DeviceDef(
-        f"m{number}", "toy", "Toy", "T1", "lan", number, False, Wiring.FOUR_WIRE, Nominal(), {}, "s.yaml:1"
-    )
+    return DeviceDef(f"m{number}", "toy", "Toy", "T1", "lan", number, False, Wiring.FOUR_WIRE, Nominal(), {}, "s.yaml:1")
 
 
 def points_of(number: int, first_index: int, analogs: Sequence[str] = ANALOGS) -> list[PointDef]:

@@ -126,23 +126,26 @@ class Devices:
 
     def _model(self, path: Path, device: Device, file: MeterFile) -> tuple[str, bool]:
         """Return the sold name and whether it is a MID meter; what the model is, a site cannot change (M-21)."""
-        names = list(file.models)
-        name = device.model or (names[0] if len(names) == 1 else None)
-        if names and name is None:
-            self._faults.at(self._marked, path, f"expected `model`, one of {', '.join(names)}, found none")
-        elif names and name not in file.models:
-            hint = near(str(name), names)
-            self._faults.at(self._marked, (*path, "model"), f"expected a model of {file.meter}, found `{name}`{hint}")
-        elif name is not None and names:
-            mid = file.models[name].mid
-            if device.mid is not None and device.mid is not mid:
-                stated = "a MID meter" if mid else "no MID meter"
-                message = (
-                    f"expected `{str(mid).lower()}`, for the {name} is {stated}, found `{str(device.mid).lower()}`"
-                )
-                self._faults.at(self._marked, (*path, "mid"), message)
-            return name, mid
-        return name or file.meter, bool(device.mid)
+        path_of_model: Path = (*path, "model")
+        name = device.model or (next(iter(file.models)) if len(file.models) == 1 else None)
+        if not file.models:
+            return name or file.meter, bool(device.mid)
+        certified = {facts.mid for facts in file.models.values()}
+        if name is None and len(certified) > 1:
+            choice = ", ".join(file.models)
+            self._faults.at(self._marked, path, f"expected `model`, one of {choice} (not all are MID), found none")
+            return file.meter, False
+        if name is not None and name not in file.models:
+            hint = near(name, file.models)
+            self._faults.at(self._marked, path_of_model, f"expected a model of {file.meter}, found `{name}`{hint}")
+            return name, False
+        mid = file.models[name].mid if name is not None else certified.pop()
+        if device.mid is not None and device.mid is not mid:
+            stated = "a MID meter" if mid else "no MID meter"
+            told, wanted = str(device.mid).lower(), str(mid).lower()
+            message = f"expected `{wanted}`, for the {name or file.meter} is {stated}, found `{told}`"
+            self._faults.at(self._marked, (*path, "mid"), message)
+        return name or file.meter, mid
 
     def _points(self, path: Path, device: Device, facts: MeterFacts) -> Sequence[Facts] | None:
         key = (
