@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bridge.core.listener import Listener
 from bridge.core.point import DeviceDef, Kind, Nominal, PointDef, Role, Sample, Wiring
 from bridge.core.ports import Projected, SiteFacts
 from bridge.core.quality import Quality

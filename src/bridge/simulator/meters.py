@@ -16,7 +16,7 @@ from bridge.config.meter import Table
 from bridge.config.model import FieldDevice, FieldPoint
 from bridge.core.point import Role, Value
 from bridge.core.quantity import Quantity, Statistic
-from bridge.simulator.cell import BadValue, Cell, Shown
+from bridge.simulator.cell import Cell, Shown
 from bridge.simulator.registers import BITS, Holes, Refusal, background, scale_exponents
 from bridge.simulator.sources import Index, Source, base_per_unit, source_of
 from bridge.simulator.state import MeterState

@@ -188,6 +188,8 @@ def corrupt(what: str, request: TcpRequest) -> Iterable[bytes]:
             yield frame[: len(frame) // 2]
         case "header only":
             yield frame[:7]
+        case _:
+            raise ValueError(what)
         case "RTU":
             yield bytes((unit,)) + pdu + b"\xaa\x55"
         case "flood":
