@@ -188,14 +188,14 @@ def corrupt(what: str, request: TcpRequest) -> Iterable[bytes]:
             yield frame[: len(frame) // 2]
         case "header only":
             yield frame[:7]
-        case _:
-            raise ValueError(what)
         case "RTU":
             yield bytes((unit,)) + pdu + b"\xaa\x55"
         case "flood":
             yield b"".join(tcp_frame(n ^ 0x8000, unit, pdu) for n in range(2000))
         case "text":
             yield b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+        case _:
+            raise ValueError(what)
 
 
 @pytest.mark.parametrize(
