@@ -194,6 +194,8 @@ def corrupt(what: str, request: TcpRequest) -> Iterable[bytes]:
             yield b"".join(tcp_frame(n ^ 0x8000, unit, pdu) for n in range(2000))
         case "text":
             yield b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+        case _:
+            raise ValueError(what)
 
 
 @pytest.mark.parametrize(
