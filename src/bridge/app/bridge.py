@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.app.control import control_handlers, control_streams
 from bridge.app.faces import Face, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
@@ -16,7 +15,6 @@ from bridge.commands.policy import DenyAll
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
 from bridge.config.model import SiteConfig
-from bridge.control.server import ControlServer
 from bridge.core.clock import Clock
 from bridge.core.errors import ConfigErrors
 from bridge.core.store import PointStore
@@ -85,15 +83,9 @@ class Bridge:
         self._reload_wanted.set()
 
     async def run(self) -> None:
-        """Poll and serve until `stop`. Raises: ControlError when another bridge has the state directory."""
-        self.config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        control = ControlServer(self.config.state_dir, control_handlers(self), control_streams(self))
-        await control.start()
-        try:
-            async with asyncio.TaskGroup() as group:
-                await self._serve(group)
-        finally:
-            await control.stop()
+        """Poll and serve until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            await self._serve(group)
 
     async def reload(self) -> Sequence[Face]:
         """

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bridge.app.bridge import Bridge
 from bridge.app.views import channel_row, device_row, point_row, server_row
 from bridge.control.protocol import ControlError
 from bridge.control.server import Handler, Stream
@@ -13,19 +14,16 @@ from bridge.core.errors import ConfigErrors
 from bridge.core.point import Kind, PointDef, Value
 from bridge.field.observe import Frame, Verdict
 
-if TYPE_CHECKING:
-    from bridge.app.bridge import Bridge
-
 # s; a write from the command line may take this long
 _WRITE_S = 10.0
 # frames kept for a trace that is not read fast enough
 _TRACE_KEPT = 1000
 
 
-def control_handlers(bridge: "Bridge") -> Mapping[str, Handler]:
+def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
     """Return request -> handler."""
 
-    def bound(answer: Callable[["Bridge", dict[str, Any]], Awaitable[Any]]) -> Handler:
+    def bound(answer: Callable[[Bridge, dict[str, Any]], Awaitable[Any]]) -> Handler:
         return lambda arguments: answer(bridge, arguments)
 
     return {
@@ -37,12 +35,12 @@ def control_handlers(bridge: "Bridge") -> Mapping[str, Handler]:
     }
 
 
-def control_streams(bridge: "Bridge") -> Mapping[str, Stream]:
+def control_streams(bridge: Bridge) -> Mapping[str, Stream]:
     """Return request -> source of items."""
     return {"trace": lambda arguments: _trace(bridge, arguments)}
 
 
-async def _status(bridge: "Bridge", _: dict[str, Any]) -> Any:
+async def _status(bridge: Bridge, _: dict[str, Any]) -> Any:
     listeners = {face.name: face.listener for face in bridge.faces}
     field = bridge.field
     channels = [] if field is None else [channel_row(*facts) for facts in field.channel_facts()]
@@ -56,17 +54,17 @@ async def _status(bridge: "Bridge", _: dict[str, Any]) -> Any:
     }
 
 
-async def _points(bridge: "Bridge", arguments: dict[str, Any]) -> Any:
+async def _points(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     wanted, now_ns, store = arguments.get("device", ""), bridge.clock.utc_ns(), bridge.store
     return [point_row(d, store.get(d.index), now_ns) for d in store.defs() if wanted in ("", d.device)]
 
 
-async def _read(bridge: "Bridge", arguments: dict[str, Any]) -> Any:
+async def _read(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     definition = _definition(bridge, arguments)
     return point_row(definition, bridge.store.get(definition.index), bridge.clock.utc_ns())
 
 
-async def _write(bridge: "Bridge", arguments: dict[str, Any]) -> Any:
+async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     definition = _definition(bridge, arguments)
     deadline_ns = bridge.clock.monotonic_ns() + round(_WRITE_S * 1e9)
     origin = Origin("cli", "local", str(arguments.get("user", "")))
@@ -75,7 +73,7 @@ async def _write(bridge: "Bridge", arguments: dict[str, Any]) -> Any:
     return {"outcome": result.outcome.value, "device_code": result.device_code}
 
 
-async def _reload(bridge: "Bridge", _: dict[str, Any]) -> Any:
+async def _reload(bridge: Bridge, _: dict[str, Any]) -> Any:
     try:
         faces = await bridge.reload()
     except ConfigErrors as exc:
@@ -83,7 +81,7 @@ async def _reload(bridge: "Bridge", _: dict[str, Any]) -> Any:
     return {"faults": [], "summary": f"{len(bridge.config.points)} points, {len(faces)} servers"}
 
 
-async def _trace(bridge: "Bridge", arguments: dict[str, Any]) -> AsyncIterator[Any]:
+async def _trace(bridge: Bridge, arguments: dict[str, Any]) -> AsyncIterator[Any]:
     name = str(arguments.get("channel", ""))
     channel = bridge.field.channels.get(name) if bridge.field is not None else None
     if channel is None:
@@ -115,7 +113,7 @@ def _frame_row(frame: Frame, shift_ns: int) -> dict[str, Any]:
     }
 
 
-def _definition(bridge: "Bridge", arguments: dict[str, Any]) -> PointDef:
+def _definition(bridge: Bridge, arguments: dict[str, Any]) -> PointDef:
     name = arguments.get("point")
     for definition in bridge.store.defs():
         if definition.id == name:

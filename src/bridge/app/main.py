@@ -11,6 +11,8 @@ from pathlib import Path
 import uvloop
 
 from bridge.app.bridge import Bridge
+from bridge.app.control import control_handlers, control_streams
+from bridge.control.server import ControlServer
 from bridge.core.clock import Clock
 
 Ready = Callable[[Bridge], None]
@@ -39,4 +41,11 @@ async def _run(bridge: Bridge, on_ready: Ready | None) -> None:
     loop.add_signal_handler(signal.SIGHUP, bridge.reload_soon)
     if on_ready is not None:
         bridge.when_ready(on_ready)
-    await bridge.run()
+    state_dir = bridge.config.state_dir
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    control = ControlServer(state_dir, control_handlers(bridge), control_streams(bridge))
+    await control.start()
+    try:
+        await bridge.run()
+    finally:
+        await control.stop()

@@ -28,7 +28,12 @@ class Form(enum.Enum):
     JSON = "json"
 
 
+# columns of a table that goes to a file or a pipe
+_WIDE = 240
+
 _out = Console(highlight=False, soft_wrap=True)
+if not _out.is_terminal:
+    _out.width = _WIDE
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -41,7 +46,9 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str, for
     if form is Form.JSON:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(rows)).decode() + "\n")
         return
-    table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if row.get(column) is None else str(row.get(column)) for column in columns))
     _out.print(table)
