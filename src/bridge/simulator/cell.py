@@ -149,10 +149,14 @@ class Cell:
             return number
         low, high = self._range
         inside = min(max(number, low), high)
-        # a code the meter file calls "no value" is never sent as one
-        while inside in self.register.invalid and inside > low:
-            inside -= 1
+        # what the meter file calls "no value" is never sent for one: a step below, or above where there is none
+        if self._is_no_value(inside):
+            inside += -1 if inside > low else 1
         return inside
+
+    def _is_no_value(self, raw: Raw) -> bool:
+        invalid = self.register.invalid
+        return raw in invalid or (isinstance(raw, int) and raw < 0 and raw % (1 << 16 * self.register.count) in invalid)
 
     def _float_of_count(self, count: int) -> float:
         """Return the register value that shows `count`: the nearest, or the one above where that shows one less."""

@@ -1,5 +1,6 @@
 """bridge.simulator.cell and wanted: a value, the register that holds it, and what is reported of it"""
 
+import dataclasses
 from decimal import Decimal
 from fractions import Fraction
 
@@ -125,3 +126,13 @@ def test_times_are_texts_or_seconds() -> None:
     for wrong in ("yesterday", "1811-01-01", -5, Decimal("1e30")):
         with pytest.raises(BadValue):
             cell(when).exact_raw(wanted_value(when.definition, wrong))
+
+
+def test_what_the_meter_file_calls_no_value_is_neither_sent_nor_taken() -> None:
+    made = energy("active_energy_import", 0, modulus=0)
+    assert made.read is not None
+    counter = Cell(made.definition, dataclasses.replace(made.read, invalid=frozenset({0, 77})))
+
+    assert (counter.raw(0), counter.raw(77), counter.raw(78)) == (1, 76, 78)
+    with pytest.raises(BadValue):
+        counter.exact_raw(0)
