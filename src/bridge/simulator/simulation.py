@@ -98,6 +98,11 @@ class Simulation:
         self._stepping = asyncio.get_running_loop().create_task(self._step_for_ever())
         return Endpoints(channels, self._control.url)
 
+    async def broken(self) -> None:
+        """Wait until the values can change no more, which only a mistake in a curve does. Raises: that mistake."""
+        if self._stepping is not None:
+            await asyncio.shield(self._stepping)
+
     async def stop(self) -> None:
         """Close everything; may be called again."""
         if self._stepping is not None:

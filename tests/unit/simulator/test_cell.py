@@ -22,7 +22,6 @@ def cell(made: FieldPoint, exponent: int = 0) -> Cell:
     return Cell(made.definition, made.read, exponent)
 
 
-# DESIGN: accumulators
 @pytest.mark.parametrize("kind", [RegisterType.UINT32, RegisterType.INT64, RegisterType.FLOAT64])
 @given(count=st.integers(0, 99_999_999))
 def test_an_energy_asked_for_with_all_its_digits_is_held_to_the_last_one(kind: RegisterType, count: int) -> None:

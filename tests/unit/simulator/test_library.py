@@ -81,7 +81,6 @@ def test_the_vocabulary_has_a_source_for_every_flow(meter_file: str, tmp_path: P
     assert zero == set()
 
 
-# DESIGN: accumulators
 @pytest.mark.parametrize("meter_file", MODELS)
 def test_a_pinned_energy_reaches_the_bridge_to_the_last_count(meter_file: str, tmp_path: Path) -> None:
     device = device_of(meter_file, tmp_path)
