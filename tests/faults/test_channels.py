@@ -47,6 +47,22 @@ async def test_a_late_reply_is_never_given_to_the_next_question(tmp_path: Path, 
             assert await ask(channel, read(address, 2), attempts=3) == read_reply(address, 2)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("request_pdu", "reply"),
+    [("64000102", "640badcafe"), ("4100", "41"), ("6500", "65" + "ab" * 200), ("6600", "e601"), ("11", "11030155ff")],
+)
+async def test_a_function_we_know_nothing_of_is_passed_both_ways(
+    tmp_path: Path, kind: str, request_pdu: str, reply: str
+) -> None:
+    # F-07: 100 and whatever a device invents
+    def answer(_unit_id: int, _pdu: bytes) -> tuple[float, bytes]:
+        return 0.0, bytes.fromhex(reply)
+
+    async with metered_channel(kind, tmp_path, answer) as channel:
+        assert (await ask(channel, bytes.fromhex(request_pdu))).hex() == reply
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 async def test_replies_late_at_random_are_never_given_to_another_question(tmp_path: Path, kind: str) -> None:

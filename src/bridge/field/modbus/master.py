@@ -287,7 +287,7 @@ class RtuMaster:
             if self._reader.feed(rest) == 0:
                 self._complete()
                 return
-        if self._ends_at_silence:
+        if self._ends_at_silence or self._reader.bare():
             self._complete()
         elif self._reader.started():
             self.counters.incomplete += 1
