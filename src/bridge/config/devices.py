@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from bridge.config.addresses import register_count, wire_address
-from bridge.config.check import near
 from bridge.config.circuits import inverted, with_order, with_ratios
 from bridge.config.exact import duration_ns, exact
 from bridge.config.faults import Faults, Wrong
@@ -17,8 +16,10 @@ from bridge.config.overlaps import overlapping
 from bridge.config.points import Facts, Locked, point_facts
 from bridge.config.site import Channel, Device
 from bridge.config.vocabulary import PERIODS_NS, exists
+from bridge.config.words import near
 from bridge.config.yaml_marks import Marked, Path
 from bridge.core.point import DeviceDef, Nominal, PointDef
+from bridge.core.quantity import Quantity
 
 # Periods after which a point is stale, and time-outs (a request and its two repetitions) on top
 STALE_PERIODS = 3
@@ -33,6 +34,8 @@ class MeterFacts:
     points: Mapping[str, Facts]
     serial: Register | None
     forbidden: tuple[tuple[int, int], ...]
+    # no mistake in the file: what a device says about its points can be judged
+    sound: bool
     # devices with equal settings share their points
     shared: dict[object, tuple[Facts, ...]] = field(default_factory=dict)
 
@@ -40,6 +43,7 @@ class MeterFacts:
 def meter_facts(meter: Meter, faults: Faults) -> MeterFacts:
     """Resolve every point of a meter file, whatever the wiring of its devices; note every mistake."""
     file, marked = meter.file, meter.marked
+    before = len(faults.errors)
     points: dict[str, Facts] = {}
     for name, point in file.points.items():
         path: Path = ("points", name)
@@ -51,9 +55,11 @@ def meter_facts(meter: Meter, faults: Faults) -> MeterFacts:
             faults.at(marked, (*path, exc.key) if exc.key else path, exc.message)
     for name, message in overlapping(points.values()):
         faults.at(marked, ("points", name, "at"), message)
-    if not file.points:
+    if not marked.data["points"]:
         faults.at(marked, ("points",), "expected at least one point, found none")
-    return MeterFacts(meter, points, _serial(meter, faults), _forbidden(meter, faults))
+    serial, forbidden = _serial(meter, faults), _forbidden(meter, faults)
+    sound = len(faults.errors) == before and len(points) == len(marked.data["points"])
+    return MeterFacts(meter, points, serial, forbidden, sound)
 
 
 def _serial(meter: Meter, faults: Faults) -> Register | None:
@@ -98,10 +104,11 @@ class Devices:
         model, mid = self._model(path, device, file)
         periods = periods_ns(self._marked, (*path, "poll"), device.poll, self._periods, self._faults)
         limits = _limits(device, facts, channel)
-        points = self._points(path, device, facts)
+        points = self._points(path, device, facts) if facts.sound else None
         if points is None:
             return None
         nominal = _nominal(device.nominal, file.nominal)
+        self._warn(path, device, mid, nominal, points)
         definition = DeviceDef(
             id=id_,
             meter=file.meter,
@@ -182,6 +189,20 @@ class Devices:
                 message = f"expected a measuring circuit of {facts.meter.file.meter} ({known}), found {circuit}"
                 self._faults.at(self._marked, (*path, "invert", i), message)
         return {name: point for name, point in facts.points.items() if exists(point.meaning, wiring)}
+
+    def _warn(self, path: Path, device: Device, mid: bool, nominal: Nominal, points: Sequence[Facts]) -> None:
+        """Note what works but hides a mistake of commissioning (C-01, C-08)."""
+        for key, ratio in (("ct_ratio", device.ct_ratio), ("pt_ratio", device.pt_ratio)):
+            if mid and ratio != 1:
+                message = f"expected none on a MID meter, whose own index is billed, found {ratio:g}: have it verified"
+                self._faults.warn(self._marked, (*path, key), message)
+        own = {point.meaning.quantity for point in points if point.read is None}
+        if Quantity.OVERLOAD_ALARM in own and not nominal.current_a:
+            message = "expected a nominal current for overload_alarm, found none"
+            self._faults.warn(self._marked, (*path, "nominal", "current_a"), message)
+        if own & {Quantity.PHASE_LOSS, Quantity.VOLTAGE_UNBALANCE_ALARM} and not nominal.voltage_v:
+            message = "expected a nominal voltage for phase loss and unbalance, found none"
+            self._faults.warn(self._marked, (*path, "nominal", "voltage_v"), message)
 
     def _point(
         self, id_: str, facts: Facts, mid: bool, periods: Mapping[PollClass, int], limits: DeviceLimits

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from bridge.config.addresses import BIT_TABLES, TABLE_NAMES, register_count, wire_address
-from bridge.config.check import near
 from bridge.config.exact import exact, power_of_ten
 from bridge.config.faults import Wrong
 from bridge.config.meter import Certainty, MeterFile, PointFile, PollClass, RegisterType, Table
@@ -22,6 +21,7 @@ from bridge.config.vocabulary import (
     natural_role,
     only_unit,
 )
+from bridge.config.words import near
 from bridge.core.point import Kind, Role
 from bridge.core.quantity import POINT_NAME, Meaning, Quantity, Statistic, dimension_of, meaning_of
 from bridge.core.units import UNITS, Dimension
@@ -123,7 +123,7 @@ def _check_words(name: str, point: PointFile, meaning: Meaning) -> None:
 
 def _kind(point: PointFile, meaning: Meaning) -> Kind:
     natural = natural_kind(meaning)
-    kind = point.kind or natural or _kind_of_type(point)
+    kind = point.kind or natural or _kind_of_type(point, meaning)
     if natural in (Kind.TIME, Kind.ACCUMULATOR) and kind is not natural:
         raise Wrong("kind", f"expected {natural.value}, which the name says, found {kind.value}")
     fits = {
@@ -140,7 +140,7 @@ def _kind(point: PointFile, meaning: Meaning) -> Kind:
     return kind
 
 
-def _kind_of_type(point: PointFile) -> Kind:
+def _kind_of_type(point: PointFile, meaning: Meaning) -> Kind:
     if point.type in TIMES:
         return Kind.TIME
     if point.type in TEXTS:
@@ -149,7 +149,8 @@ def _kind_of_type(point: PointFile) -> Kind:
         return Kind.BINARY
     if point.resolution is not None:
         return Kind.ACCUMULATOR
-    return Kind.MULTISTATE if point.states else Kind.ANALOG
+    measured = dimension_of(meaning.quantity) is not Dimension.NONE
+    return Kind.MULTISTATE if point.states and not measured else Kind.ANALOG
 
 
 def _unit(point: PointFile, meaning: Meaning, kind: Kind) -> str:
@@ -170,8 +171,9 @@ def _unit(point: PointFile, meaning: Meaning, kind: Kind) -> str:
         hint = near(point.unit, UNITS)
         raise Wrong("unit", f"expected a known unit, found `{point.unit[:20]}`{hint if 'mean' in hint else ''}")
     if meaning.quantity is not Quantity.OTHER and UNITS[point.unit].dimension is not dimension:
-        choice = ", ".join(u.symbol for u in UNITS.values() if u.dimension is dimension) or "none"
-        raise Wrong("unit", f"expected a unit of {dimension.value} ({choice}), found `{point.unit}`")
+        choice = ", ".join(u.symbol for u in UNITS.values() if u.dimension is dimension and u.symbol)
+        expected = f"a unit of {dimension.value} ({choice})" if choice else "no unit"
+        raise Wrong("unit", f"expected {expected} for {meaning.quantity.value}, found `{point.unit}`")
     return point.unit
 
 
@@ -249,11 +251,11 @@ def _scales(
     """Return unit per register step and counts per register step."""
     scale, step = exact(point.scale), Fraction(10) ** resolution
     if scale <= 0:
-        raise Wrong("scale", f"expected a number above 0, found {point.scale}")
+        raise Wrong("scale", f"expected a number above 0, found {point.scale:g}")
     if kind is not Kind.ACCUMULATOR:
         return scale, Fraction(1)
     if point.offset:
-        raise Wrong("offset", f"expected none for a counter, found {point.offset}")
+        raise Wrong("offset", f"expected none for a counter, found {point.offset:g}")
     if "scale" not in given and type_ not in FLOATS:
         scale = step
     counts = scale / step
@@ -295,7 +297,7 @@ def _modulus(point: PointFile, kind: Kind, read: Register | None) -> int:
 
 def _ordered(pair: tuple[float, float] | None, key: str) -> tuple[float, float] | None:
     if pair is not None and pair[0] >= pair[1]:
-        raise Wrong(key, f"expected the lower number first, found {pair[0]} and {pair[1]}")
+        raise Wrong(key, f"expected the lower number first, found {pair[0]:g} and {pair[1]:g}")
     return pair
 
 
