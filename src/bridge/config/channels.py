@@ -3,9 +3,9 @@
 import posixpath
 
 from bridge.config.faults import Faults
+from bridge.config.marked import Marked
 from bridge.config.site import Channel, RtuChannel, SiteFile, TcpChannel
 from bridge.config.words import near
-from bridge.config.yaml_marks import Marked
 
 # Devices on one RS-485 line without repeater (seed 003), and with
 MAX_DEVICES = 32

@@ -2,92 +2,26 @@
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 
-from bridge.config.addresses import register_count, wire_address
 from bridge.config.circuits import inverted, with_order, with_ratios
 from bridge.config.exact import duration_ns, exact
 from bridge.config.faults import Faults, Wrong
+from bridge.config.marked import Marked, Path
 from bridge.config.meter import MeterFile, NominalFile, PollClass
-from bridge.config.meters import Meter
 from bridge.config.model import DeviceLimits, FieldDevice, FieldPoint, Register
-from bridge.config.overlaps import overlapping
-from bridge.config.points import Facts, Locked, point_facts
+from bridge.config.points import Facts, Locked
+from bridge.config.resolve import MeterFacts
 from bridge.config.site import Channel, Device
 from bridge.config.vocabulary import PERIODS_NS, exists
 from bridge.config.words import near
-from bridge.config.yaml_marks import Marked, Path
 from bridge.core.point import DeviceDef, Nominal, PointDef
 from bridge.core.quantity import Quantity
 
 # Periods after which a point is stale, and time-outs (a request and its two repetitions) on top
 STALE_PERIODS = 3
 STALE_TIMEOUTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class MeterFacts:
-    """A meter file resolved once, for all its devices."""
-
-    meter: Meter
-    points: Mapping[str, Facts]
-    serial: Register | None
-    forbidden: tuple[tuple[int, int], ...]
-    # no mistake in the file: what a device says about its points can be judged
-    sound: bool
-    # devices with equal settings share their points
-    shared: dict[object, tuple[Facts, ...]] = field(default_factory=dict)
-
-
-def meter_facts(meter: Meter, faults: Faults) -> MeterFacts:
-    """Resolve every point of a meter file, whatever the wiring of its devices; note every mistake."""
-    file, marked = meter.file, meter.marked
-    before = len(faults.errors)
-    points: dict[str, Facts] = {}
-    for name, point in file.points.items():
-        path: Path = ("points", name)
-        raw = marked.data["points"][name]
-        given = frozenset(raw) if isinstance(raw, dict) else frozenset[str]()
-        try:
-            points[name] = point_facts(name, point, file, given, marked.place(path))
-        except Wrong as exc:
-            faults.at(marked, (*path, exc.key) if exc.key else path, exc.message)
-    for name, message in overlapping(points.values()):
-        faults.at(marked, ("points", name, "at"), message)
-    if not marked.data["points"]:
-        faults.at(marked, ("points",), "expected at least one point, found none")
-    serial, forbidden = _serial(meter, faults), _forbidden(meter, faults)
-    sound = len(faults.errors) == before and len(points) == len(marked.data["points"])
-    return MeterFacts(meter, points, serial, forbidden, sound)
-
-
-def _serial(meter: Meter, faults: Faults) -> Register | None:
-    serial, modbus = meter.file.serial_number, meter.file.modbus
-    if serial is None:
-        return None
-    try:
-        table, address = wire_address(serial.at, modbus.addressing, modbus.table)
-        count = register_count(serial.type, serial.registers, table, address)
-    except Wrong as exc:
-        faults.at(meter.marked, ("serial_number", exc.key), exc.message)
-        return None
-    return Register(table, address, count, serial.type, modbus.word_order)
-
-
-def _forbidden(meter: Meter, faults: Faults) -> tuple[tuple[int, int], ...]:
-    modbus = meter.file.modbus
-    ranges: list[tuple[int, int]] = []
-    for i, pair in enumerate(modbus.forbidden):
-        try:
-            first, last = (wire_address(at, modbus.addressing, modbus.table, "")[1] for at in pair)
-        except Wrong as exc:
-            faults.at(meter.marked, ("modbus", "forbidden", i), exc.message)
-            continue
-        if first > last:
-            faults.at(meter.marked, ("modbus", "forbidden", i), f"expected the lower address first, found {pair}")
-        ranges.append((first, last))
-    return tuple(ranges)
 
 
 class Devices:

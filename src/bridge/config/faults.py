@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bridge.config.check import convert_usable
-from bridge.config.yaml_marks import Marked, Path
+from bridge.config.marked import Marked, Path
 from bridge.core.errors import ConfigError, ConfigErrors
 
 T = TypeVar("T")

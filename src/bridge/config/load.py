@@ -5,15 +5,17 @@ from pathlib import Path as FilePath
 
 from bridge.config import library as shipped
 from bridge.config.channels import check_channels
-from bridge.config.devices import Devices, MeterFacts, meter_facts, periods_ns
+from bridge.config.devices import Devices, periods_ns
 from bridge.config.faults import Faults, unique
+from bridge.config.marked import Marked
 from bridge.config.meters import Library
 from bridge.config.model import FieldDevice, ProjectionFile, SiteConfig
 from bridge.config.names import check_names, protocols, renamed
+from bridge.config.resolve import MeterFacts, meter_facts
 from bridge.config.site import SiteFile
 from bridge.config.vocabulary import PERIODS_NS
 from bridge.config.words import near
-from bridge.config.yaml_marks import Marked, read_file
+from bridge.config.yaml_marks import read_file
 from bridge.core.errors import ConfigError, ConfigErrors
 
 SITE_FILE = "site.yaml"

@@ -7,9 +7,10 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from bridge.config.faults import Faults
+from bridge.config.marked import Marked, Path
 from bridge.config.meter import MeterFile
 from bridge.config.words import near
-from bridge.config.yaml_marks import Marked, Path, read_file
+from bridge.config.yaml_marks import read_file
 from bridge.core.errors import ConfigErrors
 
 # Meter files in one chain of `extends`
