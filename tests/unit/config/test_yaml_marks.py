@@ -125,10 +125,10 @@ def values_or_mistakes(raw: bytes) -> Marked | ConfigErrors:
         return exc
 
 
-WORDS = ["a", "b", ":", "-", "{", "}", "[", "]", "&x", "*x", "!!str", "!", "?", "|", ">", "'", '"', "#", "---", "...", "<<", "1", "0x1", "1e999", ".inf", "é", "\\x00", "~", "%YAML"]
-YAML_LIKE = st.lists(st.sampled_from([*WORDS, *(word + " " for word in WORDS), "\n", "\n  ", "\t"]), max_size=60).map(
-    "".join
-)
+WORDS = ["a", "b", ":", "-", "{", "}", "[", "]", "&x", "*x", "!!str", "!", "?", "|", ">", "'", '"', "#", "---", "..."]
+WORDS += ["<<", "1", "0x1", "1e999", ".inf", "é", r"\x00", "~", "%YAML"]
+TOKENS = [*WORDS, *(word + " " for word in WORDS), "\n", "\n  ", "\t", "\u2028"]
+YAML_LIKE = st.lists(st.sampled_from(TOKENS), max_size=60).map("".join)
 
 
 @given(st.binary(max_size=300) | YAML_LIKE.map(lambda text: text.encode()) | st.text(max_size=100).map(str.encode))
