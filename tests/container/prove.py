@@ -137,6 +137,7 @@ def main() -> int:
     print("\n".join(shown))
     # bit 10: CAP_NET_BIND_SERVICE
     wanted = (
+        "Usage:",
         "Uid:\t10001",
         "CapEff:\t0000000000000400",
         "CapBnd:\t0000000000000400",

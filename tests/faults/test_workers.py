@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,11 +14,13 @@ import psutil
 import pytest
 
 from bridge.core.clock import SystemClock
+from bridge.core.listener import Listener
 from bridge.core.point import keep_indexes
 from bridge.core.store import PointStore
 from bridge.workers.supervisor import Supervisor
 from bridge.workers.worker import State, backoff_s
 from tests.support.echo.mapping import Habit
+from tests.support.guarded import Swarm
 from tests.support.workers import (
     QUICK,
     ROOT,
@@ -276,6 +279,113 @@ async def test_reload_keeps_the_connections_of_a_projection_whose_points_did_not
 
     assert changed == ["m0.p3 33.0", ""]
     assert (a.starts, b.starts, b.failures, b.last_end) == (1, 2, 0, "reload")
+
+
+async def test_a_projection_is_ready_when_it_answers_and_what_it_may_write_is_its_own(tmp_path: Path) -> None:
+    store, folder = store_of(10), tmp_path / "state" / "echo"
+    heard: list[tuple[State, bool, int]] = []
+    async with running(
+        store,
+        [echo("a", PORT, range(10), state_dir=str(folder))],
+        on_status=lambda s: heard.append((s.state, s.answering, s.pid)),
+    ) as supervisor:
+        client = await EchoClient.connect(PORT)
+        assert await client.ask("STATE") == str(folder)
+        await until(lambda: status(supervisor, "a").counters.get("accepted") == 2)
+        a, ready = status(supervisor, "a"), supervisor.all_ready()
+        await client.close()
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert ready
+    assert (a.counters["probe_ok"], a.counters["probe_failed"], a.counters["accepted"]) == (1, 0, 2)
+    assert a.probe_age_s < 5
+    assert heard[:2] == [(State.STARTING, False, a.pid), (State.READY, True, a.pid)]
+    assert heard[-1] == (State.STOPPED, False, 0)
+
+
+@pytest.mark.slow
+async def test_a_listener_that_does_not_answer_any_more_gets_a_new_process() -> None:
+    store = store_of(10)
+    async with running(store, [echo("a", PORT, range(10), Habit.ANSWERS_ONCE)]) as supervisor:
+        await until(lambda: status(supervisor, "a").starts == 2, timeout_s=30)
+        last_end = status(supervisor, "a").last_end
+
+    assert last_end == "died, exit 13"
+
+
+async def test_what_a_callback_raises_is_counted_and_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    async with running(store_of(10), [echo("a", PORT, range(10), Habit.STUMBLES)]) as supervisor:
+        for _ in range(20):
+            client = await EchoClient.connect(PORT)
+            assert await client.ask("SUM") == ""
+            await client.close()
+        client = await EchoClient.connect(PORT)
+        assert await client.value("m0.p7") == 7.0
+        await client.close()
+        await until(lambda: status(supervisor, "a").counters.get("loop_errors") == 20)
+        starts = status(supervisor, "a").starts
+    lines = capfd.readouterr().err.splitlines()
+
+    assert starts == 1
+    assert len(lines) == 5
+    assert all(line.startswith("error a bridge.host: loop_error") and "as told" in line for line in lines)
+
+
+async def test_a_crash_is_one_line_in_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    async with running(store_of(10), [echo("bad", PORT, range(10), Habit.CRASHES)], wait_ready=False) as supervisor:
+        await until(lambda: status(supervisor, "bad").starts == 2)
+    lines = capfd.readouterr().err.splitlines()
+
+    assert lines[0].startswith("critical bad bridge.host: projection_failed error=RuntimeError('as told') at main.py:")
+
+
+async def test_a_worker_that_cannot_be_started_now_is_tried_again() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with running(store_of(10), [echo("a", PORT, range(10))], replace(QUICK, backoff_first_s=0.1)) as supervisor:
+        before = descriptors()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (5, hard))
+        try:
+            os.kill(status(supervisor, "a").pid, signal.SIGKILL)
+            await until(lambda: status(supervisor, "a").last_end.startswith("cannot start"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await until(lambda: status(supervisor, "a").state is State.READY)
+        last_end, after = status(supervisor, "a").last_end, descriptors()
+
+    assert last_end == "cannot start: Too many open files"
+    assert after == before
+
+
+async def test_a_child_does_not_speak_to_the_service_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        monkeypatch.setenv(name, "1")
+    async with running(store_of(10), [echo("a", PORT, range(10))]) as supervisor:
+        environment = psutil.Process(status(supervisor, "a").pid).environ()
+
+    assert not environment.keys() & {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
+
+
+async def test_strangers_lock_nobody_out_of_a_projection() -> None:  # BARS R4
+    listener = Listener(port=0, max_clients=4, first_message_s=1)
+    worst_s = 0.0
+    async with running(store_of(10), [echo("a", PORT, range(10), listener=listener)]) as supervisor:
+        swarm = Swarm(PORT)
+        for _ in range(5):
+            swarm.attack(300, b"GET m0.")
+            swarm.drip()
+            begun = time.perf_counter()
+            client = await EchoClient.connect(PORT)
+            assert await client.value("m0.p7") == 7.0
+            worst_s = max(worst_s, time.perf_counter() - begun)
+            await client.close()
+            await asyncio.sleep(0.4)
+        swarm.close()
+        a = status(supervisor, "a")
+        fds = psutil.Process(a.pid).num_fds()
+
+    print(f"served within {worst_s * 1000:.0f} ms; {a.counters}; {fds} descriptors")  # noqa: T201
+    assert worst_s < 1
+    assert a.starts == 1
 
 
 async def test_eighty_thousand_points_are_there_after_a_start() -> None:

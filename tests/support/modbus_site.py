@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bridge.core.listener import Listener
 from bridge.core.point import DeviceDef, Kind, Nominal, PointDef, Role, Sample, Wiring
 from bridge.core.ports import Projected, SiteFacts
 from bridge.core.quality import Quality
@@ -20,7 +19,9 @@ SERVER = "bridge.projections.modbus.server"
 
 
 def device(number: int) -> DeviceDef:
-    return DeviceDef(f"m{number}", "toy", "Toy", "T1", "lan", number, False, Wiring.FOUR_WIRE, Nominal(), {}, "s.yaml:1")
+    return DeviceDef(
+        f"m{number}", "toy", "Toy", "T1", "lan", number, False, Wiring.FOUR_WIRE, Nominal(), {}, "s.yaml:1"
+    )
 
 
 def points_of(number: int, first_index: int, analogs: Sequence[str] = ANALOGS) -> list[PointDef]:
@@ -80,14 +81,14 @@ def store_of(facts: SiteFacts) -> PointStore:
     return store
 
 
-def mapping(port: int = 0, **more: object) -> Mapping:
+def mapping(port: int = 0, /, **more: object) -> Mapping:
     return msgspec.convert({"listener": {"port": port, "max_clients": 32}, **more}, Mapping)
 
 
-def projected(facts: SiteFacts, port: int = 0, **more: object) -> Projected:
+def projected(facts: SiteFacts, port: int = 0, /, **more: object) -> Projected:
     return project(mapping(port, **more), facts, FreshNumbers())
 
 
-def spec_of(facts: SiteFacts, port: int, **more: object) -> WorkerSpec:
+def spec_of(facts: SiteFacts, port: int, /, **more: object) -> WorkerSpec:
     made = projected(facts, port, **more)
     return WorkerSpec("modbus", SERVER, msgspec.msgpack.encode(made.plan), made.needs)

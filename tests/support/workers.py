@@ -11,6 +11,7 @@ import msgspec
 from bridge.core.clock import SystemClock
 from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.errors import RawFailure, RawRefused
+from bridge.core.listener import Listener
 from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.ports import Grant, Needs
 from bridge.core.quality import Quality
@@ -77,9 +78,11 @@ def echo(
     points: Sequence[int],
     habit: Habit = Habit.WELL,
     grants: Grant = EVERYTHING,
+    listener: Listener = Listener(port=0),  # noqa: B008 - frozen
+    state_dir: str = "",
 ) -> WorkerSpec:
-    plan = msgspec.msgpack.encode(Plan(port, habit))
-    return WorkerSpec(name, "tests.support.echo.server", plan, Needs(frozenset(points), grants))
+    plan = msgspec.msgpack.encode(Plan(port, habit, listener))
+    return WorkerSpec(name, "tests.support.echo.server", plan, Needs(frozenset(points), grants), state_dir)
 
 
 QUICK = Timing(ready_s=5, ping_s=0.2, hung_s=3, good_run_s=0.2, stop_s=1, term_s=1)
@@ -87,10 +90,14 @@ QUICK = Timing(ready_s=5, ping_s=0.2, hung_s=3, good_run_s=0.2, stop_s=1, term_s
 
 @asynccontextmanager
 async def running(
-    store: PointStore, specs: Sequence[WorkerSpec], timing: Timing = QUICK, wait_ready: bool = True
+    store: PointStore,
+    specs: Sequence[WorkerSpec],
+    timing: Timing = QUICK,
+    wait_ready: bool = True,
+    on_status: Callable[[Status], None] = lambda status: None,
 ) -> AsyncIterator[Supervisor]:
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}"
-    supervisor = Supervisor(store, services(store), timing)
+    supervisor = Supervisor(store, services(store), timing, on_status=on_status)
     task = asyncio.ensure_future(supervisor.run(specs))
     try:
         await until(lambda: bool(supervisor.statuses()))

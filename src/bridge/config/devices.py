@@ -35,7 +35,7 @@ class Devices:
         """Return the device, or None when something about it is wrong."""
         path: Path = ("devices", id_)
         file = facts.meter.file
-        model, mid = self._model(path, device, file)
+        model, mid = self._model(path, device, facts)
         periods = periods_ns(self._marked, (*path, "poll"), device.poll, self._periods, self._faults)
         limits = _limits(device, facts, channel)
         points = self._points(path, device, facts) if facts.sound else None
@@ -65,28 +65,28 @@ class Devices:
             serial=_in_order(facts.serial, device),
         )
 
-    def _model(self, path: Path, device: Device, file: MeterFile) -> tuple[str, bool]:
-        """Return the sold name and whether it is a MID meter; what the model is, a site cannot change (M-21)."""
-        path_of_model: Path = (*path, "model")
+    def _model(self, path: Path, device: Device, facts: MeterFacts) -> tuple[str, bool]:
+        """Return the sold name and whether it is a MID meter: what the maker states, a site cannot change (M-21)."""
+        file = facts.meter.file
         name = device.model or (next(iter(file.models)) if len(file.models) == 1 else None)
+        stated = {model: facts.stated_mid(model) for model in file.models}
         if not file.models:
             return name or file.meter, bool(device.mid)
-        certified = {facts.mid for facts in file.models.values()}
-        if name is None and len(certified) > 1:
+        if name is not None and name not in file.models:
+            hint = near(name, file.models)
+            self._faults.at(self._marked, (*path, "model"), f"expected a model of {file.meter}, found `{name}`{hint}")
+            return name, False
+        if name is None and len(set(stated.values())) > 1:
             choice = ", ".join(file.models)
             self._faults.at(self._marked, path, f"expected `model`, one of {choice} (not all are MID), found none")
             return file.meter, False
-        if name is not None and name not in file.models:
-            hint = near(name, file.models)
-            self._faults.at(self._marked, path_of_model, f"expected a model of {file.meter}, found `{name}`{hint}")
-            return name, False
-        mid = file.models[name].mid if name is not None else certified.pop()
-        if device.mid is not None and device.mid is not mid:
-            stated = "a MID meter" if mid else "no MID meter"
+        mid = stated[name or next(iter(stated))]
+        if mid is not None and device.mid is not None and device.mid is not mid:
+            what = "a MID meter" if mid else "no MID meter"
             told, wanted = str(device.mid).lower(), str(mid).lower()
-            message = f"expected `{wanted}`, for the {name or file.meter} is {stated}, found `{told}`"
+            message = f"expected `{wanted}`, for the {name or file.meter} is {what}, found `{told}`"
             self._faults.at(self._marked, (*path, "mid"), message)
-        return name or file.meter, mid
+        return name or file.meter, bool(device.mid if mid is None else mid)
 
     def _points(self, path: Path, device: Device, facts: MeterFacts) -> Sequence[Facts] | None:
         key = (

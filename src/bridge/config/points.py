@@ -21,6 +21,7 @@ from bridge.config.vocabulary import (
     only_unit,
 )
 from bridge.config.words import near
+from bridge.core.ontology import brick_class, haystack_tags
 from bridge.core.point import Kind, Role
 from bridge.core.quantity import POINT_NAME, Meaning, Quantity, dimension_of, meaning_of
 from bridge.core.units import UNITS, Dimension
@@ -98,8 +99,8 @@ def point_facts(name: str, point: PointFile, meter: MeterFile, given: frozenset[
         own_order=point.order is not None,
         certainty=point.certainty,
         label=point.label,
-        tags=point.tags,
-        brick=point.brick,
+        tags=point.tags or haystack_tags(meaning, role),
+        brick=point.brick or brick_class(meaning, role),
         declared_at=declared_at,
     )
 

@@ -25,6 +25,11 @@ class MeterFacts:
     # devices with equal settings share their points
     shared: dict[object, tuple[Facts, ...]] = field(default_factory=dict)
 
+    def stated_mid(self, model: str) -> bool | None:
+        """Tell whether a model is a MID meter; None where the file leaves it to the device's nameplate."""
+        stated = self.meter.marked.has(("models", model, "mid"))
+        return self.meter.file.models[model].mid if stated else None
+
 
 def meter_facts(meter: Meter, faults: Faults) -> MeterFacts:
     """Resolve every point of a meter file, whatever the wiring of its devices; note every mistake."""

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-
 # Only the core speaks to the service manager: a child that exploits a library must not keep the watchdog quiet.
 _NOT_FOR_CHILDREN = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
 

@@ -52,6 +52,7 @@ def backoff_s(failures: int, timing: Timing) -> float:
     return float(min(timing.backoff_first_s * 2 ** min(failures - 1, 30), timing.backoff_most_s))
 
 
+_DIED = "died"
 Spawn = Callable[[Coroutine[None, None, None]], object]
 OnStatus = Callable[[Status], None]
 
@@ -137,6 +138,9 @@ class Worker:
             if self._wanted_down:
                 link.control(wire.Stop())
                 await asyncio.wait([process.exited], timeout=self._timing.stop_s)
+            elif why == _DIED:
+                # it has closed its end and is about to exit: its code says more than our SIGTERM
+                await asyncio.wait([process.exited], timeout=self._timing.term_s)
         finally:
             self._link = None
             self._feed.remove(link)
@@ -162,7 +166,7 @@ class Worker:
             if self._wanted_down:
                 return "stop"
             if process.exited.done() or self._broken == END_OF_STREAM:
-                return "died"
+                return _DIED
             if self._broken:
                 return self._broken
             age_s = self._loop.time() - self._born_at

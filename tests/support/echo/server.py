@@ -3,11 +3,13 @@ Lines in, lines out.
 
 GET id           -> id value quality source_ns     SET id number   -> outcome
 SUM              -> number of changes delivered so far   RAW hex          -> hex, or the error (unit id and PDU)
+STATE            -> state_dir, number of devices
 EVENTS           -> deliver every event as a line: EVENT number | LOST first last
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import ClassVar, cast
 
 import msgspec
@@ -27,18 +29,27 @@ class Session(asyncio.Protocol):
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclass of asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
+        self._alive = cast("Callable[[], bool]", transport.get_extra_info("alive"))
 
     def data_received(self, data: bytes) -> None:
-        for line in data.decode().splitlines():
-            words = line.split()
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if not self._alive():
+                return
+            words = line.decode().split()
             if words[0] == "GET":
                 self.say(self._server.describe(words[1]))
+            elif words[0] == "SUM" and self._server.habit is Habit.STUMBLES:
+                raise RuntimeError("as told")
             elif words[0] == "SUM":
                 self.say(self._server.figures())
+            elif words[0] == "STATE":
+                ctx = self._server.ctx
+                self.say(f"{ctx.state_dir} {' '.join(device.id for device in ctx.points.devices())}")
             elif words[0] == "EVENTS":
                 self._server.ctx.events.subscribe(self._event, self._lost)
             else:
@@ -81,18 +92,22 @@ class Server:
         self.delivered = 0
         self.late_us: list[int] = []
         self.index: dict[str, int] = {}
+        self.habit = Habit.WELL
+        self.port = 0
+        self.asked = 0
 
     async def run(self, ctx: ProjectionContext) -> None:
         assert isinstance(ctx.plan, Plan)
-        self.ctx = ctx
+        self.ctx, self.habit = ctx, ctx.plan.habit
         self.index = {d.id: d.index for d in ctx.points.defs()}
         ctx.points.subscribe(list(self.index.values()), self._changed)
         if ctx.plan.habit is Habit.CRASHES:
             raise RuntimeError("as told")
         if ctx.plan.habit is Habit.NEVER_READY:
             await asyncio.Event().wait()
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Session(self), "127.0.0.1", ctx.plan.port)
+        listener = msgspec.structs.replace(ctx.plan.listener, port=ctx.plan.port)
+        server = await ctx.listeners.stream(lambda: Session(self), listener)
+        self.port = server.port
         ctx.ready()
         try:
             await asyncio.Event().wait()
@@ -102,7 +117,15 @@ class Server:
                 time.sleep(60)  # noqa: ASYNC251 - the point of the habit: a loop that is stuck
 
     async def probe(self) -> None:
-        """Nothing to ask: the tests do."""
+        self.asked += 1
+        if self.habit is Habit.ANSWERS_ONCE and self.asked > 1:
+            raise ConnectionError("as told")
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(b"STATE\n")
+        answer = await reader.readline()
+        writer.close()
+        if not answer.endswith(b"\n"):
+            raise ConnectionError("no answer")
 
     def _changed(self, batch: Batch) -> None:
         self.delivered += len(batch)

@@ -109,6 +109,19 @@ def test_what_a_mid_device_bills_by_is_locked_even_if_the_file_says_writable(tmp
     assert point(mid, "reset_demand_peak").definition.writable
 
 
+def test_where_the_maker_leaves_it_open_the_nameplate_of_the_device_decides(tmp_path: Path) -> None:
+    # M-21
+    open_meter = (
+        "meter: open\nvendor: A\nsource: s\nmodels: {B1: {}, B2: {}}\npoints: {frequency: {at: 1, type: uint16}}\n"
+    )
+    (tmp_path / "open.yaml").write_text(open_meter)
+    more = "  a: {meter: open, channel: line, unit: 2}\n  b: {meter: open, channel: line, unit: 3, mid: true}\n"
+
+    loaded = site(tmp_path, "model: A1, unit: 1", more)
+
+    assert [d.mid for d in loaded.devices] == [False, False, True]
+
+
 def test_a_ratio_on_a_mid_meter_is_a_warning(tmp_path: Path) -> None:
     # C-08
     loaded = site(tmp_path, "model: A2, ct_ratio: 20")

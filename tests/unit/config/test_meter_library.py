@@ -104,7 +104,7 @@ def test_a_row_that_is_not_certain_says_why(name: str) -> None:
 
 @meters
 def test_nothing_is_writable_out_of_the_box(name: str) -> None:
-    # M-06 P-10
+    # M-06
     assert [key for key, point in points_of(name) if point.writable] == []
 
 
@@ -258,13 +258,11 @@ def test_a_setting_of_the_submeter_takes_only_what_the_list_allows(name: str) ->
 
 @pytest.mark.parametrize("name", ["reset_demand_peak", "sync_clock"])
 def test_a_command_of_the_submeter_is_idle_at_zero(name: str) -> None:
-    # P-05
     assert SUBMETER[name].role is Role.COMMAND
     assert SUBMETER[name].states[0] == "Idle"
 
 
 def test_ratios_of_current_transformers_are_locked_with_the_energy() -> None:
-    # P-10
     assert SUBMETER["ct_primary_rating"].mid
     assert SUBMETER["ct_secondary_rating"].mid
 
@@ -288,7 +286,6 @@ def test_b_smart_has_every_row_of_its_table_at_the_makers_offsets() -> None:
 
 
 def test_what_the_maker_of_b_smart_does_not_state_is_marked() -> None:
-    # M-09
     for name, point in METERS["bsmart"].points.items():
         if point.type in (RegisterType.FLOAT32, RegisterType.FLOAT64):
             assert point.certainty is not Certainty.CERTAIN, name
@@ -298,6 +295,31 @@ def test_what_the_maker_of_b_smart_does_not_state_is_marked() -> None:
 def test_a_single_register_of_b_smart_is_written_with_function_16() -> None:
     # M-02
     assert METERS["bsmart"].modbus.writes == (16,)
+
+
+def test_what_the_b_smart_does_not_have_is_no_register_of_it() -> None:
+    # M-13 P-09
+    absent = {"thd_voltage_l1", "tamper_alarm", "meter_error", "sync_clock", "active_tariff", "reverse_phase_sequence"}
+    points = METERS["bsmart"].points
+
+    assert not absent & set(points)
+    assert {name for name, point in points.items() if point.at is None} == {
+        "communication_status",
+        "phase_loss_l1",
+        "overload_alarm",
+        "energy_direction",
+        "demand_peak_current",
+        "demand_peak_timestamp",
+    }
+
+
+def test_the_b_smart_shows_the_plausible_ranges_of_its_maker() -> None:
+    # M-11
+    points = METERS["bsmart"].points
+
+    assert points["voltage_l1_n"].typical == (184, 276)
+    assert points["current_l1"].typical == (0, 80)
+    assert points["frequency"].limits == (45, 65)
 
 
 def test_no_b_smart_is_sold_as_mid() -> None:
@@ -310,6 +332,51 @@ def test_of_the_countis_only_the_e28_is_mid() -> None:
     models = METERS["socomec-countis-e2x"].models
 
     assert {name: facts.mid for name, facts in models.items()} == {"COUNTIS E27": False, "COUNTIS E28": True}
+
+
+def test_the_countis_reads_the_instantaneous_values_of_all_phases() -> None:
+    # phase sequence and active tariff are missing: no source knows their registers
+    points = METERS["socomec-countis-e2x"].points
+    phases = ("l1", "l2", "l3")
+    powers = [f"{q}_power_{p}" for q in ("active", "reactive", "apparent") for p in (*phases, "total")]
+    others = [f"voltage_{p}_n" for p in phases] + [f"current_{p}" for p in (*phases, "neutral")]
+    lines = ["voltage_l1_l2", "voltage_l2_l3", "voltage_l3_l1", "frequency"]
+    factors = [f"power_factor_{p}" for p in (*phases, "total")]
+
+    assert {*powers, *others, *lines, *factors} <= {name for name, point in points.items() if point.at is not None}
+
+
+def test_system_values_of_the_countis_are_averages_and_no_totals() -> None:
+    # M-27
+    points = METERS["socomec-countis-e2x"].points
+
+    assert "divided by 3" in points["current_average"].note
+    assert "divided by 3" in points["voltage_average_ln"].note
+
+
+def test_what_the_countis_only_displays_is_no_register_of_it() -> None:
+    # M-24
+    points = METERS["socomec-countis-e2x"].points
+
+    assert not {"pulse_output_active", "meter_error"} & set(points)
+    assert points["energy_direction"].at is None
+
+
+def test_partial_counters_of_the_countis_are_resettable_and_not_billed() -> None:
+    points = METERS["socomec-countis-e2x"].points
+    partial = [name for name in points if meaning_of(name).statistic is Statistic.PARTIAL]
+
+    assert len(partial) == 3
+    assert not any(points[name].mid for name in partial)
+    assert points["reset_partial_energy"].at is None
+    assert points["reset_partial_energy"].write_at == 57890
+
+
+def test_the_countis_tells_its_identity() -> None:
+    points = METERS["socomec-countis-e2x"].points
+
+    for name in ("vendor", "model", "device_name", "firmware_version", "table_version", "product_id"):
+        assert points[name].role is Role.IDENTITY
 
 
 def test_the_countis_counts_10_wh_and_starts_again_after_999999_99_kwh() -> None:
@@ -331,7 +398,6 @@ def test_the_frequency_of_the_countis_is_decided_by_plausibility() -> None:
 
 
 def test_the_ion7400_bills_from_its_integers() -> None:
-    # M-41
     points = METERS["ion7400"].points
 
     assert points["active_energy_import"].type is RegisterType.INT64
@@ -339,7 +405,6 @@ def test_the_ion7400_bills_from_its_integers() -> None:
 
 
 def test_word_orders_of_the_library_are_those_of_the_makers() -> None:
-    # M-43
     low_word_first = {name for name, meter in METERS.items() if meter.modbus.word_order is WordOrder.CDAB}
 
     assert low_word_first == {"carlo-gavazzi-em340"}

@@ -31,7 +31,7 @@ devices:
 
 def load_device(directory: Path, meter: str, wiring: str = "3P4W") -> FieldDevice:
     file = directory / "site.yaml"
-    model = next(iter(METERS[meter].models), meter)
+    model = next(iter(METERS[meter].models))
     file.write_text(SITE.format(meter=meter, model=model, wiring=wiring), encoding="utf-8")
     (device,) = load_site(file).field
     return device
@@ -60,7 +60,6 @@ def decoded(golden: Golden, point: FieldPoint) -> tuple[Value, Quality]:
 
 @pytest.mark.parametrize(("meter", "golden"), GOLDEN)
 def test_a_golden_frame_decodes_to_its_values(meter: str, golden: Golden, tmp_path: Path) -> None:
-    # M-42 M-43 M-44
     points = {point.definition.name: point for point in load_device(tmp_path, meter).points}
 
     for name, expected in golden.values.items():

@@ -1,24 +1,29 @@
 """bridge.workers.core_end and feed, over a socket pair inside one process"""
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bridge.core.command import Command, Origin, Outcome
 from bridge.core.errors import LinkError
 from bridge.core.event import Event
-from bridge.core.point import NEVER_READ
+from bridge.core.point import NEVER_READ, DeviceDef, Nominal, Sample, Wiring
 from bridge.core.ports import Grant, Needs
+from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.host.image import PointImage
-from bridge.host.worker_end import WorkerEnd
+from bridge.host.worker_end import COUNTERS_MOST, WorkerEnd
 from bridge.link import wire
 from bridge.link.pipe import Pipe
 from bridge.workers import core_end
 from bridge.workers.core_end import CoreEnd
 from bridge.workers.feed import Feed
+from tests.support.fake_wire import LoopClock
 from tests.support.workers import EVERYTHING, FakeLines, StoreWriter, definition, sample, services
 
 ORIGIN = Origin("echo", "", "")
@@ -29,14 +34,15 @@ S = 1_000_000_000
 class Pair:
     """Both ends of one link; `ours` reads nothing until `listen`."""
 
-    def __init__(self, grants: Grant = EVERYTHING, points: int = POINTS) -> None:
-        self.store = PointStore([definition(i) for i in range(points)])
-        self.services = services(self.store)
+    def __init__(self, grants: Grant = EVERYTHING, points: int = POINTS, devices: Sequence[DeviceDef] = ()) -> None:
+        self.store = PointStore([definition(i) for i in range(points)], devices)
+        self.services = replace(services(self.store), clock=LoopClock())
         self.feed = Feed(self.store, interval_s=0.0)
         self.broken: list[str] = []
         self.frames: list[wire.Ready | wire.Health] = []
         self.tasks: set[asyncio.Task[None]] = set()
         ours, self.theirs = socket.socketpair()
+        self.theirs.setblocking(False)
         self.core = CoreEnd(Pipe(ours, 1 << 14), self.services, self._spawn, self.frames.append, self.broken.append)
         self.core.control(wire.Hello(1, "echo", b"", ""))
         self.feed.add(self.core)
@@ -226,3 +232,97 @@ async def test_a_silent_core_makes_points_stale_until_it_speaks_again(pair: Pair
 
     assert stale != pair.image.get(0).quality == NEVER_READ.quality
     assert pair.frames == [wire.Health(1, {})]
+
+
+async def test_a_worker_that_floods_us_with_refused_commands_is_heard_once_a_second() -> None:
+    pair = Pair(grants=Grant.NOTHING, points=10)
+    pair.listen()
+    frame = wire.encode(wire.CommandRequest(1, Command(1, 5.0, ORIGIN, pair.services.clock.monotonic_ns() + S)))
+    sent = 0
+    for _ in range(30):
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(1000):
+                pair.theirs.send(frame)
+                sent += 1
+        await asyncio.sleep(0.1)
+    floods = pair.core.floods
+    pair.core.control(wire.Ping(1))
+    await asyncio.sleep(60)
+    heard = pair.frames
+    pair.close()
+
+    assert sent > 1000
+    assert 2 <= floods <= 4
+    assert heard == [wire.Health(1, {})]
+
+
+async def test_answers_for_a_worker_that_does_not_read_are_bounded() -> None:
+    pair = Pair(grants=Grant.NOTHING, points=10)
+    frame = wire.encode(wire.RawRequest(1, "line", "u", 1, b"\x03", 0))
+    most = 0
+    for _ in range(100):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                pair.theirs.send(frame)
+        await asyncio.sleep(1.1)
+        most = max(most, len(pair.core._control))
+    worker = pair.listen()
+    await asyncio.sleep(100)
+    left = len(pair.core._control)
+    result = await worker.submit(Command(1, 5.0, ORIGIN, pair.services.clock.monotonic_ns() + S))
+    pair.close()
+
+    # one receive brings at most 16 KiB of requests
+    assert core_end.ANSWERS_KEPT <= most < core_end.ANSWERS_KEPT + core_end.RECEIVE_BYTES // len(frame)
+    assert left == 0
+    assert result.outcome is Outcome.REFUSED_BY_POLICY
+
+
+@pytest.mark.parametrize("nonsense", [2**64, -(2**63) - 1, "half \ud800"])
+async def test_a_value_no_frame_can_carry_keeps_nobody_elses_back(pair: Pair, nonsense: int | str) -> None:
+    bad = msgspec.structs.replace(sample(0.0), value=nonsense)
+    pair.store.publish([(0, bad), (1, sample(1.0))])
+    worker = pair.listen()
+    await worker.loaded.wait()
+    in_snapshot = pair.image.get(0)
+    pair.store.publish([(2, bad), (3, sample(3.0))])
+    pair.feed.happened(Event(1, 2, bad, "text \udfff"))
+    heard: list[Event] = []
+    worker.subscribe(heard.append, lambda first, last: None)
+    await pair.settle()
+
+    assert [pair.image.get(i).value for i in (1, 3)] == [1.0, 3.0]
+    assert in_snapshot == pair.image.get(2) == Sample(None, Quality.OUT_OF_RANGE, bad.source_ns, 0)
+    assert [event.text for event in heard] == ["text ?"]
+
+
+async def test_a_command_no_frame_can_carry_is_out_of_range(pair: Pair) -> None:
+    worker = pair.listen()
+    result = await worker.submit(Command(1, 2**64, ORIGIN, pair.services.clock.monotonic_ns() + S))
+    then = await worker.submit(Command(1, 7.0, ORIGIN, pair.services.clock.monotonic_ns() + S))
+
+    assert (result.outcome, then.outcome) == (Outcome.OUT_OF_RANGE, Outcome.DONE)
+
+
+async def test_a_worker_gets_its_devices_and_no_others() -> None:
+    device = DeviceDef("m0", "iem3000", "V", "M", "line", 1, False, Wiring.FOUR_WIRE, Nominal(), {}, "site.yaml:1")
+    other = msgspec.structs.replace(device, id="m1")
+    pair = Pair(points=10, devices=[device, other])
+    worker = pair.listen()
+    await worker.loaded.wait()
+    devices = pair.image.devices()
+    pair.close()
+
+    assert devices == [device]
+
+
+async def test_counters_that_grew_too_many_do_not_end_the_link(pair: Pair) -> None:
+    worker = pair.listen()
+    worker.counters.update({f"{n:04}{'x' * 100}": n for n in range(1000)})
+    pair.core.control(wire.Ping(1))
+    await pair.settle()
+
+    (health,) = pair.frames
+    assert isinstance(health, wire.Health)
+    assert len(health.counters) == COUNTERS_MOST
+    assert {len(name) for name in health.counters} == {32}

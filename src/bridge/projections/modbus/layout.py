@@ -157,7 +157,9 @@ def device_block(device: str, choices: list[Choice], mapping: Mapping, numbers: 
     """Raises: ProjectionError for a pin that collides, and for a device that has outgrown its block."""
     wanted = mapping.blocks.get(device) or block_size(len(choices), sum(c.registers for c in choices))
     size = numbers.take(f"modbus.{device}.size", "registers", first=wanted)
-    items = tuple(_item(device, choice, size, numbers) for choice in choices if choice.access is not Access.NONE)
+    # hidden points are numbered too: the others stay where they are when access changes
+    numbered = [(choice, _item(device, choice, size, numbers)) for choice in choices]
+    items = tuple(item for choice, item in numbered if choice.access is not Access.NONE)
     places = tuple(_places(device, size, mapping, numbers))
     return Block(device, places, size, INPUT_BITS, COIL_BITS, items)
 

@@ -1,0 +1,1 @@
+"""Composition root of the core process: the only package that knows every other."""

@@ -1,0 +1,190 @@
+"""One running site: configuration, meters, point table, servers, and their life together."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.app.faces import Face, number_and_project
+from bridge.app.field_side import FieldSide
+from bridge.app.indexes import Indexes
+from bridge.app.lines import FieldLines
+from bridge.commands.policy import DenyAll
+from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
+from bridge.config.load import load_site
+from bridge.config.model import SiteConfig
+from bridge.core.clock import Clock
+from bridge.core.errors import ConfigErrors
+from bridge.core.store import PointStore
+from bridge.field.modbus.notice import Notice
+from bridge.services.staleness import Staleness
+from bridge.workers.requests import Services
+from bridge.workers.status import State, Status
+from bridge.workers.supervisor import Supervisor
+from bridge.workers.systemd import Notifier
+
+log = logging.getLogger("bridge.app")
+# ns without any request to any device after which the poll loop counts as hung; the longest back-off is 300 s
+_UNASKED_NS = 400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be run, with the servers it makes."""
+
+    config: SiteConfig
+    faces: Sequence[Face]
+
+
+class Bridge:
+    """Main thread, loop thread only. `run` returns after `stop`."""
+
+    def __init__(self, site: Path, clock: Clock) -> None:
+        self._site, self._clock = site, clock
+        self._indexes = Indexes()
+        loaded = self._load()
+        self.config, self.faces = loaded.config, loaded.faces
+        self.store = PointStore(self.config.points, self.config.devices, on_fault=_subscriber_failed)
+        self.commands = DenyAll(self.store)
+        self._stopping = asyncio.Event()
+        self._reload_wanted = asyncio.Event()
+        self._all_ready = asyncio.Event()
+        self._on_ready: Callable[[Bridge], None] = lambda bridge: None
+        self._reloading = asyncio.Lock()
+        # requests to devices so far, and when their number last moved
+        self._asked = 0, clock.monotonic_ns()
+        self.field: FieldSide | None = None
+        self.supervisor: Supervisor | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the core process."""
+        return os.getpid()
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    def when_ready(self, call: Callable[["Bridge"], None]) -> None:
+        """Call `call` once, when every enabled server answers."""
+        self._on_ready = call
+
+    def stop(self) -> None:
+        """End within 5 s. May be called from a signal handler of the loop."""
+        self._stopping.set()
+
+    def stop_after(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.stop)
+
+    def reload_soon(self) -> None:
+        """Reload from a signal handler; faults go to the log."""
+        self._reload_wanted.set()
+
+    async def run(self) -> None:
+        """Poll and serve until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            await self._serve(group)
+
+    async def reload(self) -> Sequence[Face]:
+        """
+        Take over the files of the site as they are now; return the servers.
+
+        Raises: ConfigErrors; then everything stays as it was.
+        """
+        async with self._reloading:
+            assert self.field is not None
+            assert self.supervisor is not None
+            loaded = await asyncio.to_thread(self._load)
+            self.config, self.faces = loaded.config, loaded.faces
+            await self.field.apply(self.config, self._swap)
+            self.supervisor.reload([face.spec(self.config.state_dir) for face in self.faces])
+            return self.faces
+
+    def statuses(self) -> list[Status]:
+        """Of every server, in the order of the configuration."""
+        return self.supervisor.statuses() if self.supervisor is not None else []
+
+    def _load(self) -> Loaded:
+        config = self._indexes.settle(load_site(self._site))
+        ledger_path = config.directory / LEDGER_FILE
+        faces, spaces = number_and_project(config, read_ledger(ledger_path))
+        write_ledger(ledger_path, spaces)
+        for warning in config.warnings:
+            log.warning("config %s", warning)
+        return Loaded(config, faces)
+
+    async def _serve(self, group: asyncio.TaskGroup) -> None:
+        staleness = Staleness(self.store, self._clock)
+        field = self.field = FieldSide(self.store, self._clock, self._noticed, group)
+        lines = FieldLines(field.channels, self._clock)
+        services = Services(self.store, self.commands, lines, self._clock)
+        supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
+        notifier = Notifier.from_environment(os.environ, os.getpid())
+        helpers = [
+            group.create_task(notifier.watch(self._fresh), name="watchdog"),
+            group.create_task(staleness.run(), name="staleness"),
+            group.create_task(self._tell_when_ready(notifier), name="ready"),
+            group.create_task(self._reload_when_asked(), name="reload"),
+        ]
+        serving = group.create_task(
+            supervisor.run([face.spec(self.config.state_dir) for face in self.faces]), name="supervisor"
+        )
+        await field.apply(self.config, lambda: None)
+        await self._stopping.wait()
+        notifier.stopping()
+        for helper in helpers:
+            helper.cancel()
+        supervisor.stop()
+        await field.stop()
+        await serving
+        notifier.close()
+
+    async def _tell_when_ready(self, notifier: Notifier) -> None:
+        await self._all_ready.wait()
+        log.info("ready servers=%d points=%d", len(self.faces), len(self.config.points))
+        notifier.ready(f"{len(self.faces)} servers, {len(self.config.points)} points")
+        self._on_ready(self)
+
+    def _fresh(self) -> bool:
+        """Whether the meters are still being asked: what the service manager's watchdog hangs on."""
+        assert self.field is not None
+        requests = self.field.requests()
+        now_ns = self._clock.monotonic_ns()
+        if requests != self._asked[0] or not self.config.field:
+            self._asked = requests, now_ns
+        return now_ns - self._asked[1] < _UNASKED_NS
+
+    @property
+    def ready(self) -> bool:
+        """Whether every enabled server answers."""
+        statuses = self.statuses()
+        return len(statuses) == len(self.faces) and all(s.state is State.READY for s in statuses)
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            try:
+                await self.reload()
+            except ConfigErrors as exc:
+                for error in exc.errors:
+                    log.error("reload refused %s", error)
+            else:
+                log.info("reload done servers=%d points=%d", len(self.faces), len(self.config.points))
+
+    def _server_changed(self, status: Status) -> None:
+        log.info("server %s state=%s pid=%d %s", status.name, status.state.value, status.pid, status.last_end)
+        if self.ready:
+            self._all_ready.set()
+
+    def _swap(self) -> None:
+        self.store.redefine(self.config.points, self.config.devices)
+
+    def _noticed(self, notice: Notice) -> None:
+        log.info("field %s device=%s %s", notice.kind.value, notice.device, notice.text)
+
+
+def _subscriber_failed(exc: Exception) -> None:
+    log.error("a subscriber of the point table failed", exc_info=exc)

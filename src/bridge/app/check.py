@@ -1,0 +1,36 @@
+"""`meterbridge check`: everything a start would do, short of opening anything."""
+
+from pathlib import Path
+
+import msgspec
+
+from bridge.app.faces import number_and_project
+from bridge.config.ledger import difference
+from bridge.config.ledger_file import LEDGER_FILE, read_ledger
+from bridge.config.load import load_site
+from bridge.core.errors import ConfigErrors
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What `check` found. `faults` and `warnings`: file:line:column texts. `changes`: of public numbers."""
+
+    faults: list[str]
+    warnings: list[str]
+    changes: list[str] = []
+    devices: int = 0
+    points: int = 0
+    servers: list[str] = []
+
+
+def check_site(site: Path) -> Checked:
+    """Return every fault, or what would be served; writes nothing."""
+    try:
+        config = load_site(site)
+        before = read_ledger(config.directory / LEDGER_FILE)
+        faces, after = number_and_project(config, before)
+    except ConfigErrors as exc:
+        return Checked([str(error) for error in exc.errors], [])
+    changes = [str(change) for change in difference(before, after)]
+    warnings = [str(warning) for warning in config.warnings]
+    names = [face.name for face in faces]
+    return Checked([], warnings, changes, len(config.devices), len(config.points), names)

@@ -1,0 +1,137 @@
+"""What the running bridge answers on its control socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.app.bridge import Bridge
+from bridge.app.views import channel_row, device_row, point_row, server_row
+from bridge.control.protocol import ControlError
+from bridge.control.server import Handler, Stream
+from bridge.core.command import Command, Origin
+from bridge.core.errors import ConfigErrors
+from bridge.core.point import Kind, PointDef, Value
+from bridge.field.observe import Frame, Verdict
+
+# s; a write from the command line may take this long
+_WRITE_S = 10.0
+# frames kept for a trace that is not read fast enough
+_TRACE_KEPT = 1000
+
+
+def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
+    """Return request -> handler."""
+
+    def bound(answer: Callable[[Bridge, dict[str, Any]], Awaitable[Any]]) -> Handler:
+        return lambda arguments: answer(bridge, arguments)
+
+    return {
+        "status": bound(_status),
+        "points": bound(_points),
+        "read": bound(_read),
+        "write": bound(_write),
+        "reload": bound(_reload),
+    }
+
+
+def control_streams(bridge: Bridge) -> Mapping[str, Stream]:
+    """Return request -> source of items."""
+    return {"trace": lambda arguments: _trace(bridge, arguments)}
+
+
+async def _status(bridge: Bridge, _: dict[str, Any]) -> Any:
+    listeners = {face.name: face.listener for face in bridge.faces}
+    field = bridge.field
+    channels = [] if field is None else [channel_row(*facts) for facts in field.channel_facts()]
+    devices = {} if field is None else field.snapshots()
+    return {
+        "ready": bridge.ready,
+        "pid": bridge.pid,
+        "servers": [server_row(status, listeners.get(status.name)) for status in bridge.statuses()],
+        "channels": channels,
+        "devices": [device_row(name, snapshot) for name, snapshot in devices.items()],
+    }
+
+
+async def _points(bridge: Bridge, arguments: dict[str, Any]) -> Any:
+    wanted, now_ns, store = arguments.get("device", ""), bridge.clock.utc_ns(), bridge.store
+    return [point_row(d, store.get(d.index), now_ns) for d in store.defs() if wanted in ("", d.device)]
+
+
+async def _read(bridge: Bridge, arguments: dict[str, Any]) -> Any:
+    definition = _definition(bridge, arguments)
+    return point_row(definition, bridge.store.get(definition.index), bridge.clock.utc_ns())
+
+
+async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:
+    definition = _definition(bridge, arguments)
+    deadline_ns = bridge.clock.monotonic_ns() + round(_WRITE_S * 1e9)
+    origin = Origin("cli", "local", str(arguments.get("user", "")))
+    value = value_of(definition, str(arguments.get("value", "")))
+    result = await bridge.commands.submit(Command(definition.index, value, origin, deadline_ns))
+    return {"outcome": result.outcome.value, "device_code": result.device_code}
+
+
+async def _reload(bridge: Bridge, _: dict[str, Any]) -> Any:
+    try:
+        faces = await bridge.reload()
+    except ConfigErrors as exc:
+        return {"faults": [str(error) for error in exc.errors], "summary": ""}
+    return {"faults": [], "summary": f"{len(bridge.config.points)} points, {len(faces)} servers"}
+
+
+async def _trace(bridge: Bridge, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    name = str(arguments.get("channel", ""))
+    channel = bridge.field.channels.get(name) if bridge.field is not None else None
+    if channel is None:
+        known = ", ".join(bridge.config.channels)
+        raise ControlError(f"expected a channel ({known}), found {name}")
+    frames: asyncio.Queue[Frame] = asyncio.Queue(_TRACE_KEPT)
+    shift_ns = bridge.clock.utc_ns() - bridge.clock.monotonic_ns()
+
+    def take(frame: Frame) -> None:
+        if frames.full():
+            frames.get_nowait()
+        frames.put_nowait(frame)
+
+    channel.observe(take)
+    try:
+        while True:
+            yield _frame_row(await frames.get(), shift_ns)
+    finally:
+        channel.ignore(take)
+
+
+def _frame_row(frame: Frame, shift_ns: int) -> dict[str, Any]:
+    at = datetime.fromtimestamp((frame.at_ns + shift_ns) / 1e9, UTC)
+    return {
+        "time": at.strftime("%H:%M:%S.%f"),
+        "direction": "out" if frame.verdict is Verdict.SENT else "in",
+        "verdict": frame.verdict.value,
+        "bytes": frame.data.hex(" "),
+    }
+
+
+def _definition(bridge: Bridge, arguments: dict[str, Any]) -> PointDef:
+    name = arguments.get("point")
+    for definition in bridge.store.defs():
+        if definition.id == name:
+            return definition
+    raise ControlError(f"expected a point of this site, found {name}")
+
+
+def value_of(definition: PointDef, text: str) -> Value:
+    """Read a value as a person types it. Raises: ControlError."""
+    codes = {label.lower(): code for code, label in definition.states}
+    try:
+        if definition.kind is Kind.TEXT:
+            return text
+        if definition.kind in (Kind.BINARY, Kind.MULTISTATE):
+            code = codes.get(text.lower())
+            number = int(text) if code is None else code
+            return bool(number) if definition.kind is Kind.BINARY else number
+        return float(text)
+    except ValueError as exc:
+        expected = "one of " + ", ".join(codes) if codes else "a number"
+        raise ControlError(f"{definition.id}: expected {expected}, found {text}") from exc

@@ -1,0 +1,117 @@
+"""Which servers a site has, what each shows under which numbers, and who owns which port."""
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from bridge.config.ledger import Ledger, Space
+from bridge.config.model import ProjectionFile, SiteConfig
+from bridge.config.projection import at_path, convert_mapping
+from bridge.core.errors import ConfigError, ConfigErrors, ProjectionError
+from bridge.core.listener import Listener
+from bridge.core.ports import Numbers, Projected, ProjectionMapping, SiteFacts, Transport
+from bridge.workers.worker import WorkerSpec
+
+# Names under `projections:` whose code is not in `bridge.projections`.
+_PACKAGES = {"gateway": "bridge.gateway.modbus", "ethergate": "bridge.gateway.ethergate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One server of the site."""
+
+    name: str
+    file: ProjectionFile
+    projected: Projected
+
+    @property
+    def listener(self) -> Listener:
+        """The main one."""
+        return self.projected.listeners[0]
+
+    def spec(self, state_dir: Path) -> WorkerSpec:
+        """Return what the supervisor needs to run it."""
+        plan = msgspec.msgpack.encode(self.projected.plan)
+        own_dir = str(state_dir / self.name)
+        return WorkerSpec(self.name, f"{package_of(self.name)}.server", plan, self.projected.needs, own_dir)
+
+
+def package_of(name: str) -> str:
+    """Return the package of a name under `projections:`."""
+    return _PACKAGES.get(name, f"bridge.projections.{name}")
+
+
+def load_mapping(name: str) -> ProjectionMapping:
+    """Import the pure half of a projection. Raises: ModuleNotFoundError."""
+    return cast("ProjectionMapping", importlib.import_module(f"{package_of(name)}.mapping"))
+
+
+def number_and_project(config: SiteConfig, spaces: Mapping[str, Space]) -> tuple[list[Face], Mapping[str, Space]]:
+    """Return the servers and the ledger they make out of the one there was. Raises: ConfigErrors."""
+    ledger = Ledger(spaces)
+    ledger.rename(config.renamed)
+    faces = project_all(config, ledger)
+    ledger.finish([face.name for face in faces])
+    return faces, ledger.spaces()
+
+
+def project_all(config: SiteConfig, numbers: Numbers) -> list[Face]:
+    """
+    Project the site onto every server its file enables.
+
+    Raises: ConfigErrors, every fault of every mapping at once.
+    """
+    site = SiteFacts(config.file.site.name, config.points, config.devices)
+    faces: list[Face] = []
+    faults: list[ConfigError] = []
+    for file in config.projections:
+        try:
+            faces.append(_project(file, site, numbers))
+        except ConfigErrors as exc:
+            faults.extend(exc.errors)
+    faults.extend(collisions(faces))
+    if faults:
+        raise ConfigErrors(faults)
+    return faces
+
+
+def collisions(faces: Iterable[Face]) -> list[ConfigError]:
+    """Return a fault for every port that two servers want (X-08: the owner is named)."""
+    owners: dict[tuple[Transport, int], list[tuple[str, str]]] = {}
+    faults: list[ConfigError] = []
+    for face in faces:
+        for listener in face.projected.listeners:
+            if listener.port == 0:
+                continue
+            taken = owners.setdefault((face.projected.transport, listener.port), [])
+            for owner, bind in taken:
+                if _overlap(bind, listener.bind):
+                    line, column = face.file.marked.where(("listener", "port"))
+                    message = f"expected a port of its own, found {listener.port} which {owner} has on {bind}"
+                    faults.append(ConfigError(str(face.file.path), line, column, "listener.port", message))
+            taken.append((face.name, listener.bind))
+    return faults
+
+
+def _project(file: ProjectionFile, site: SiteFacts, numbers: Numbers) -> Face:
+    try:
+        module = load_mapping(file.protocol)
+    except ModuleNotFoundError as exc:
+        message = f"expected a protocol this installation has, found {file.protocol} ({exc})"
+        raise ConfigErrors([ConfigError(str(file.path), 1, 1, file.protocol, message)]) from exc
+    mapping, faults = convert_mapping(file, module.Mapping)
+    if mapping is None:
+        raise ConfigErrors(faults)
+    try:
+        return Face(file.protocol, file, module.project(mapping, site, numbers))
+    except ProjectionError as exc:
+        raise ConfigErrors([at_path(exc, file)]) from exc
+
+
+def _overlap(one: str, other: str) -> bool:
+    everywhere = {"0.0.0.0", "::", ""}
+    return one == other or one in everywhere or other in everywhere

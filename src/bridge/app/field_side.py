@@ -1,0 +1,89 @@
+"""The channels of the site and who polls them; a reload changes only what changed."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.config.model import FieldDevice, SiteConfig
+from bridge.config.site import Channel
+from bridge.core.clock import Clock
+from bridge.core.ports import PointWriter
+from bridge.field.channel import FieldChannel, open_channel
+from bridge.field.modbus.notice import Report
+from bridge.field.modbus.poller import ChannelPoller
+from bridge.field.modbus.statistics import DeviceSnapshot
+from bridge.field.observe import LineCounters
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    config: Channel
+    devices: tuple[FieldDevice, ...]
+    poller: ChannelPoller
+    task: asyncio.Task[None]
+
+
+class FieldSide:
+    """Loop thread only. `channels` is live: others keep a reference to it."""
+
+    def __init__(self, sink: PointWriter, clock: Clock, report: Report, group: asyncio.TaskGroup) -> None:
+        self._sink, self._clock, self._report, self._group = sink, clock, report, group
+        self.channels: dict[str, FieldChannel] = {}
+        self._running: dict[str, _Running] = {}
+
+    async def apply(self, config: SiteConfig, swap: Callable[[], None]) -> None:
+        """
+        Take over `config`: channels that mean the same go on polling, with their connections and statistics.
+
+        `swap` exchanges the point table when the old pollers have ended and before the new ones start.
+        """
+        wanted = {
+            name: (channel, tuple(d for d in config.field if d.definition.channel == name))
+            for name, channel in config.channels.items()
+        }
+        for name, running in list(self._running.items()):
+            if wanted.get(name) != (running.config, running.devices):
+                await self._end(name)
+        swap()
+        for name, (channel, devices) in wanted.items():
+            if name not in self._running:
+                self._start(name, channel, devices)
+
+    async def stop(self) -> None:
+        for name in list(self._running):
+            await self._end(name)
+
+    def channel_facts(self) -> list[tuple[str, str, LineCounters]]:
+        """Return name, kind and counters of every channel."""
+        kinds = {name: type(running.config).__struct_config__.tag for name, running in self._running.items()}
+        return [(name, str(kinds[name]), channel.counters) for name, channel in self.channels.items()]
+
+    def snapshots(self) -> dict[str, DeviceSnapshot]:
+        """Return the statistics of every device."""
+        return {name: snapshot for r in self._running.values() for name, snapshot in r.poller.snapshots().items()}
+
+    def requests(self) -> int:
+        """Return how many requests all devices have been sent."""
+        return sum(channel.counters.requests + channel.counters.opened for channel in self.channels.values())
+
+    def poller_of(self, device: str) -> ChannelPoller | None:
+        """Return who polls `device`."""
+        for running in self._running.values():
+            if any(d.definition.id == device for d in running.devices):
+                return running.poller
+        return None
+
+    def _start(self, name: str, config: Channel, devices: tuple[FieldDevice, ...]) -> None:
+        delays_s = {d.definition.unit_id: d.limits.request_delay_s for d in devices}
+        channel = open_channel(name, config, self._clock, asyncio.get_running_loop(), delays_s)
+        poller = ChannelPoller(config, devices, channel, self._sink, self._clock, self._report)
+        self.channels[name] = channel
+        task = self._group.create_task(poller.run(), name=f"poll {name}")
+        self._running[name] = _Running(config, devices, poller, task)
+
+    async def _end(self, name: str) -> None:
+        running = self._running.pop(name)
+        channel = self.channels.pop(name)
+        running.task.cancel()
+        await asyncio.wait([running.task])
+        channel.close()

@@ -1,0 +1,43 @@
+"""`meterbridge demo`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridge.cli.output import Form, reporting, say, show
+from bridge.core.clock import SystemClock
+from bridge.demo.run import DemoSettings, Offer, run_demo
+from bridge.demo.site import DEFAULT_PORT_BASE
+
+
+def demo(
+    port_base: Annotated[
+        int, typer.Option(min=1024, max=64000, help="first port of the range; Modbus TCP is at +502")
+    ] = DEFAULT_PORT_BASE,
+    state_dir: Annotated[Path | None, typer.Option(help="where the demo keeps its files")] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="written as JSON once every server answers")] = None,
+    for_s: Annotated[float | None, typer.Option("--for", min=0, help="end by itself after so many seconds")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "warning",
+) -> None:
+    """Start simulated meters and a bridge that polls and serves them; Ctrl-C ends it."""
+    folder = (state_dir or _default_state_dir()).resolve()
+    with reporting():
+        run_demo(DemoSettings(folder, port_base, ready_file, for_s, log_level), SystemClock(), _announce)
+
+
+def _announce(site: Path, offers: Sequence[Offer]) -> None:
+    rows = []
+    for offer in offers:
+        first, *others = offer.tries or ("",)
+        rows.append({"server": offer.name, "listens on": offer.address, "try": first})
+        rows.extend({"server": "", "listens on": "", "try": text} for text in others)
+    show(rows, ("server", "listens on", "try"), "The demo runs. Ctrl-C ends it.", Form.TABLE)
+    say(f"Its site: {site}  (meterbridge points {site} --live, meterbridge verify {site})")
+
+
+def _default_state_dir() -> Path:
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home) / "meterbridge" / "demo"

@@ -1,0 +1,90 @@
+"""`meterbridge points`, `read`, `write` and `status`: what a running bridge holds and does."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bridge.cli.options import Json, Site
+from bridge.cli.output import Exit, complain, form, reporting, show, show_json, stop
+from bridge.config.load import load_site
+from bridge.control.client import ControlClient
+
+_COLUMNS = ("point", "value", "unit", "quality", "time", "age_s")
+
+
+def connect(site: Path) -> ControlClient:
+    """Open the control socket of the bridge that runs SITE. Raises: ControlError, ConfigError."""
+    return ControlClient(load_site(site).state_dir)
+
+
+def status(site: Site, json: Json = False) -> None:
+    """Show the servers, channels and devices of the running bridge."""
+    with reporting(), connect(site) as bridge:
+        answer = bridge.ask("status")
+        if json:
+            show_json(answer)
+            return
+        show(answer["servers"], ("name", "state", "address", "pid", "starts", "last_end"), "Servers", form(json))
+        show(answer["channels"], ("name", "kind", "state", "requests", "timeouts", "bad"), "Channels", form(json))
+        columns = ("name", "state", "requests", "timeouts", "exceptions", "response_ms", "last_error")
+        show(answer["devices"], columns, "Devices", form(json))
+
+
+def points(
+    site: Site,
+    live: Annotated[bool, typer.Option("--live", help="with the values of the running bridge")] = False,
+    device: Annotated[str, typer.Option(help="only this device")] = "",
+    json: Json = False,
+) -> None:
+    """List the points of SITE."""
+    with reporting():
+        if live:
+            with connect(site) as bridge:
+                rows = bridge.ask("points", device=device)
+            show([_timed(row) for row in rows], _COLUMNS, "Points", form(json))
+            return
+        defined = [p for p in load_site(site).points if device in ("", p.device)]
+        table = [
+            {"point": p.id, "kind": p.kind.value, "unit": p.unit, "label": p.label, "declared_at": p.declared_at}
+            for p in defined
+        ]
+        show(table, ("point", "kind", "unit", "label", "declared_at"), "Points", form(json))
+
+
+def read(
+    site: Site,
+    point: Annotated[list[str], typer.Argument(help="device.point, several allowed")],
+    json: Json = False,
+) -> None:
+    """Read points of the running bridge; the exit status is 1 when one of them is not good."""
+    with reporting():
+        with connect(site) as bridge:
+            rows = [bridge.ask("read", point=name) for name in point]
+        show([_timed(row) for row in rows], _COLUMNS, "", form(json))
+        if any(row["quality"] != "good" for row in rows):
+            stop(Exit.FAILED)
+
+
+def write(
+    site: Site,
+    point: Annotated[str, typer.Argument(help="device.point")],
+    value: Annotated[str, typer.Argument(help="the value, in the unit of the point")],
+) -> None:
+    """Write a point through the write policy of the running bridge."""
+    with reporting():
+        with connect(site) as bridge:
+            outcome = bridge.ask("write", point=point, value=value)
+        if outcome["outcome"] != "done":
+            complain(
+                f"{point}: {outcome['outcome']}" + (f" {outcome['device_code']}" if outcome["device_code"] else "")
+            )
+            stop(Exit.FAILED)
+
+
+def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    """Add the source time as text."""
+    at_ns = row["source_ns"]
+    stamp = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).isoformat() if at_ns else ""
+    return row | {"time": stamp.replace("+00:00", "Z")}

@@ -1,0 +1,26 @@
+"""The command `meterbridge`: puts the command groups together."""
+
+import typer
+
+from bridge.cli import check, demo, live, run, trace
+
+
+def build() -> typer.Typer:
+    """Return the whole command line."""
+    app = typer.Typer(
+        name="meterbridge",
+        help="Modbus energy meters as BACnet/IP, SNMP, IEC 61850, DNP3, OPC UA and Modbus TCP, from one point table.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.command("run")(run.run)
+    app.command("reload")(run.reload)
+    app.command("status")(live.status)
+    app.command("check")(check.check)
+    app.command("demo")(demo.demo)
+    app.command("points")(live.points)
+    app.command("read")(live.read)
+    app.command("write")(live.write)
+    app.command("trace")(trace.trace)
+    return app

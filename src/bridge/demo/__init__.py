@@ -1,0 +1,1 @@
+"""`meterbridge demo`: simulated meters and a bridge for them, on unprivileged ports of this machine."""
