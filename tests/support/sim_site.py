@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from bridge.config.marked import Marked
 from bridge.config.meter import Certainty, PfSign, PollClass, RegisterType, Table, WordOrder
 from bridge.config.model import DeviceLimits, FieldDevice, FieldPoint, Register, SiteConfig, WriteTo
 from bridge.config.site import Channel, Device, RtuChannel, SiteFile, SiteKey, TcpChannel
-from bridge.config.yaml_marks import Marked
 from bridge.core.point import DeviceDef, Kind, Nominal, PointDef, Role, Wiring
 from bridge.core.quantity import meaning_of
 

@@ -2,10 +2,10 @@
 
 import posixpath
 
-from bridge.config.check import near
 from bridge.config.faults import Faults
+from bridge.config.marked import Marked
 from bridge.config.site import Channel, RtuChannel, SiteFile, TcpChannel
-from bridge.config.yaml_marks import Marked
+from bridge.config.words import near
 
 # Devices on one RS-485 line without repeater (seed 003), and with
 MAX_DEVICES = 32
@@ -19,8 +19,9 @@ def check_channels(marked: Marked, file: SiteFile, faults: Faults) -> None:
     _check_ports(marked, file, faults)
     by_channel: dict[str, list[str]] = {}
     for id_, device in file.devices.items():
-        if device.channel not in file.channels:
-            hint = near(device.channel, file.channels)
+        # those with a mistake inside too, which `file` lacks
+        if device.channel not in marked.data["channels"]:
+            hint = near(device.channel, marked.data["channels"])
             message = f"expected a channel of this site, found `{device.channel[:60]}`{hint}"
             faults.at(marked, ("devices", id_, "channel"), message)
         by_channel.setdefault(device.channel, []).append(id_)

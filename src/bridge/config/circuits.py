@@ -8,7 +8,8 @@ from types import MappingProxyType
 from bridge.config.faults import Wrong
 from bridge.config.meter import PfSign, WordOrder
 from bridge.config.model import Register
-from bridge.config.points import FLOATS, Facts
+from bridge.config.points import Facts
+from bridge.config.registers import FLOATS
 from bridge.core.point import Kind
 from bridge.core.quantity import Direction, Quantity, Statistic
 

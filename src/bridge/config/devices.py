@@ -2,86 +2,26 @@
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 
-from bridge.config.addresses import register_count, wire_address
-from bridge.config.check import near
 from bridge.config.circuits import inverted, with_order, with_ratios
 from bridge.config.exact import duration_ns, exact
 from bridge.config.faults import Faults, Wrong
+from bridge.config.marked import Marked, Path
 from bridge.config.meter import MeterFile, NominalFile, PollClass
-from bridge.config.meters import Meter
 from bridge.config.model import DeviceLimits, FieldDevice, FieldPoint, Register
-from bridge.config.overlaps import overlapping
-from bridge.config.points import Facts, Locked, point_facts
+from bridge.config.points import Facts, Locked
+from bridge.config.resolve import MeterFacts
 from bridge.config.site import Channel, Device
 from bridge.config.vocabulary import PERIODS_NS, exists
-from bridge.config.yaml_marks import Marked, Path
+from bridge.config.words import near
 from bridge.core.point import DeviceDef, Nominal, PointDef
+from bridge.core.quantity import Quantity
 
 # Periods after which a point is stale, and time-outs (a request and its two repetitions) on top
 STALE_PERIODS = 3
 STALE_TIMEOUTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class MeterFacts:
-    """A meter file resolved once, for all its devices."""
-
-    meter: Meter
-    points: Mapping[str, Facts]
-    serial: Register | None
-    forbidden: tuple[tuple[int, int], ...]
-    # devices with equal settings share their points
-    shared: dict[object, tuple[Facts, ...]] = field(default_factory=dict)
-
-
-def meter_facts(meter: Meter, faults: Faults) -> MeterFacts:
-    """Resolve every point of a meter file, whatever the wiring of its devices; note every mistake."""
-    file, marked = meter.file, meter.marked
-    points: dict[str, Facts] = {}
-    for name, point in file.points.items():
-        path: Path = ("points", name)
-        raw = marked.data["points"][name]
-        given = frozenset(raw) if isinstance(raw, dict) else frozenset[str]()
-        try:
-            points[name] = point_facts(name, point, file, given, marked.place(path))
-        except Wrong as exc:
-            faults.at(marked, (*path, exc.key) if exc.key else path, exc.message)
-    for name, message in overlapping(points.values()):
-        faults.at(marked, ("points", name, "at"), message)
-    if not file.points:
-        faults.at(marked, ("points",), "expected at least one point, found none")
-    return MeterFacts(meter, points, _serial(meter, faults), _forbidden(meter, faults))
-
-
-def _serial(meter: Meter, faults: Faults) -> Register | None:
-    serial, modbus = meter.file.serial_number, meter.file.modbus
-    if serial is None:
-        return None
-    try:
-        table, address = wire_address(serial.at, modbus.addressing, modbus.table)
-        count = register_count(serial.type, serial.registers, table, address)
-    except Wrong as exc:
-        faults.at(meter.marked, ("serial_number", exc.key), exc.message)
-        return None
-    return Register(table, address, count, serial.type, modbus.word_order)
-
-
-def _forbidden(meter: Meter, faults: Faults) -> tuple[tuple[int, int], ...]:
-    modbus = meter.file.modbus
-    ranges: list[tuple[int, int]] = []
-    for i, pair in enumerate(modbus.forbidden):
-        try:
-            first, last = (wire_address(at, modbus.addressing, modbus.table, "")[1] for at in pair)
-        except Wrong as exc:
-            faults.at(meter.marked, ("modbus", "forbidden", i), exc.message)
-            continue
-        if first > last:
-            faults.at(meter.marked, ("modbus", "forbidden", i), f"expected the lower address first, found {pair}")
-        ranges.append((first, last))
-    return tuple(ranges)
 
 
 class Devices:
@@ -95,13 +35,14 @@ class Devices:
         """Return the device, or None when something about it is wrong."""
         path: Path = ("devices", id_)
         file = facts.meter.file
-        model, mid = self._model(path, device, file)
+        model, mid = self._model(path, device, facts)
         periods = periods_ns(self._marked, (*path, "poll"), device.poll, self._periods, self._faults)
         limits = _limits(device, facts, channel)
-        points = self._points(path, device, facts)
+        points = self._points(path, device, facts) if facts.sound else None
         if points is None:
             return None
         nominal = _nominal(device.nominal, file.nominal)
+        self._warn(path, device, mid, nominal, points)
         definition = DeviceDef(
             id=id_,
             meter=file.meter,
@@ -124,28 +65,28 @@ class Devices:
             serial=_in_order(facts.serial, device),
         )
 
-    def _model(self, path: Path, device: Device, file: MeterFile) -> tuple[str, bool]:
-        """Return the sold name and whether it is a MID meter; what the model is, a site cannot change (M-21)."""
-        path_of_model: Path = (*path, "model")
+    def _model(self, path: Path, device: Device, facts: MeterFacts) -> tuple[str, bool]:
+        """Return the sold name and whether it is a MID meter: what the maker states, a site cannot change (M-21)."""
+        file = facts.meter.file
         name = device.model or (next(iter(file.models)) if len(file.models) == 1 else None)
+        stated = {model: facts.stated_mid(model) for model in file.models}
         if not file.models:
             return name or file.meter, bool(device.mid)
-        certified = {facts.mid for facts in file.models.values()}
-        if name is None and len(certified) > 1:
+        if name is not None and name not in file.models:
+            hint = near(name, file.models)
+            self._faults.at(self._marked, (*path, "model"), f"expected a model of {file.meter}, found `{name}`{hint}")
+            return name, False
+        if name is None and len(set(stated.values())) > 1:
             choice = ", ".join(file.models)
             self._faults.at(self._marked, path, f"expected `model`, one of {choice} (not all are MID), found none")
             return file.meter, False
-        if name is not None and name not in file.models:
-            hint = near(name, file.models)
-            self._faults.at(self._marked, path_of_model, f"expected a model of {file.meter}, found `{name}`{hint}")
-            return name, False
-        mid = file.models[name].mid if name is not None else certified.pop()
-        if device.mid is not None and device.mid is not mid:
-            stated = "a MID meter" if mid else "no MID meter"
+        mid = stated[name or next(iter(stated))]
+        if mid is not None and device.mid is not None and device.mid is not mid:
+            what = "a MID meter" if mid else "no MID meter"
             told, wanted = str(device.mid).lower(), str(mid).lower()
-            message = f"expected `{wanted}`, for the {name or file.meter} is {stated}, found `{told}`"
+            message = f"expected `{wanted}`, for the {name or file.meter} is {what}, found `{told}`"
             self._faults.at(self._marked, (*path, "mid"), message)
-        return name or file.meter, mid
+        return name or file.meter, bool(device.mid if mid is None else mid)
 
     def _points(self, path: Path, device: Device, facts: MeterFacts) -> Sequence[Facts] | None:
         key = (
@@ -182,6 +123,20 @@ class Devices:
                 message = f"expected a measuring circuit of {facts.meter.file.meter} ({known}), found {circuit}"
                 self._faults.at(self._marked, (*path, "invert", i), message)
         return {name: point for name, point in facts.points.items() if exists(point.meaning, wiring)}
+
+    def _warn(self, path: Path, device: Device, mid: bool, nominal: Nominal, points: Sequence[Facts]) -> None:
+        """Note what works but hides a mistake of commissioning (C-01, C-08)."""
+        for key, ratio in (("ct_ratio", device.ct_ratio), ("pt_ratio", device.pt_ratio)):
+            if mid and ratio != 1:
+                message = f"expected none on a MID meter, whose own index is billed, found {ratio:g}: have it verified"
+                self._faults.warn(self._marked, (*path, key), message)
+        own = {point.meaning.quantity for point in points if point.read is None}
+        if Quantity.OVERLOAD_ALARM in own and not nominal.current_a:
+            message = "expected a nominal current for overload_alarm, found none"
+            self._faults.warn(self._marked, (*path, "nominal", "current_a"), message)
+        if own & {Quantity.PHASE_LOSS, Quantity.VOLTAGE_UNBALANCE_ALARM} and not nominal.voltage_v:
+            message = "expected a nominal voltage for phase loss and unbalance, found none"
+            self._faults.warn(self._marked, (*path, "nominal", "voltage_v"), message)
 
     def _point(
         self, id_: str, facts: Facts, mid: bool, periods: Mapping[PollClass, int], limits: DeviceLimits

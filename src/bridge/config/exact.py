@@ -24,7 +24,7 @@ def power_of_ten(number: float) -> int:
     for exponent in range(MIN_RESOLUTION, MAX_RESOLUTION + 1):
         if exact(number) == Fraction(10) ** exponent:
             return exponent
-    raise Wrong("resolution", f"expected a power of ten from 1e-9 to 1e6 such as 0.01, found {number}")
+    raise Wrong("resolution", f"expected a power of ten from 1e-9 to 1e6 such as 0.01, found {number:g}")
 
 
 def duration_ns(text: str, key: str = "") -> int:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from bridge.config.check import convert
-from bridge.config.yaml_marks import Marked, Path
+from bridge.config.check import convert_usable
+from bridge.config.marked import Marked, Path
 from bridge.core.errors import ConfigError, ConfigErrors
 
 T = TypeVar("T")
@@ -34,13 +34,11 @@ class Faults:
         """Note something that works but is probably not meant."""
         self.warnings.append(marked.error(path, message))
 
-    def convert(self, marked: Marked, path: Path, model: type[T]) -> T | None:
-        """Convert, or note what is wrong and return None."""
-        try:
-            return convert(marked, path, model)
-        except ConfigErrors as exc:
-            self.errors += exc.errors
-            return None
+    def convert(self, marked: Marked, model: type[T], vital: frozenset[str] = frozenset()) -> T | None:
+        """Convert as `convert_usable` does; note what is wrong."""
+        converted, errors = convert_usable(marked, model, vital)
+        self.errors += errors
+        return converted
 
     def raise_if_any(self) -> None:
         """Raises: ConfigErrors, each mistake once."""
@@ -49,5 +47,7 @@ class Faults:
 
 
 def unique(errors: Iterable[ConfigError]) -> list[ConfigError]:
-    """Return each mistake once: a file that others extend is looked at several times."""
-    return list({str(error): error for error in errors}.values())
+    """Return each mistake once, file by file in the order of lines: a file that others extend is looked at often."""
+    once = list({str(error): error for error in errors}.values())
+    files = {error.file: n for n, error in reversed(list(enumerate(once)))}
+    return sorted(once, key=lambda error: (files[error.file], error.line, error.column))

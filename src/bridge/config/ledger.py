@@ -107,7 +107,9 @@ class Ledger:
         held = self._spaces.setdefault(space, Space())
         owners = self._owners.setdefault(space, {})
         had = self._taken.get(space, {}).get(key) or held.live.get(key) or held.retired.get(key)
-        block = self._pinned(held, owners, space, key, size, pin) if pin is not None else None
+        block: Block | None = None
+        if pin is not None and (had is None or had.first != pin or had.size < size):
+            block = self._pinned(held, owners, space, key, size, pin)
         if block is None:
             block = self._kept(owners, key, had, size) or self._free(owners, space, first, size)
         self._give(held, owners, key, had, block)

@@ -5,15 +5,17 @@ from pathlib import Path as FilePath
 
 from bridge.config import library as shipped
 from bridge.config.channels import check_channels
-from bridge.config.check import near
-from bridge.config.devices import Devices, MeterFacts, meter_facts, periods_ns
+from bridge.config.devices import Devices, periods_ns
 from bridge.config.faults import Faults, unique
+from bridge.config.marked import Marked
 from bridge.config.meters import Library
 from bridge.config.model import FieldDevice, ProjectionFile, SiteConfig
 from bridge.config.names import check_names, protocols, renamed
+from bridge.config.resolve import MeterFacts, meter_facts
 from bridge.config.site import SiteFile
 from bridge.config.vocabulary import PERIODS_NS
-from bridge.config.yaml_marks import Marked, read_file
+from bridge.config.words import near
+from bridge.config.yaml_marks import read_file
 from bridge.core.errors import ConfigError, ConfigErrors
 
 SITE_FILE = "site.yaml"
@@ -31,7 +33,7 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
     marked = read_file(site_path)
     faults = Faults()
     projections = _projections(marked, directory, faults)
-    file = faults.convert(marked, (), SiteFile)
+    file = faults.convert(marked, SiteFile)
     if file is None:
         _check_meters_named(marked, directory, library, faults)
         faults.raise_if_any()
@@ -57,13 +59,15 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
 
 def check_meters(folder: FilePath) -> list[ConfigError]:
     """Return every mistake of every meter file of a folder."""
+    return unique([error for path in sorted(folder.glob("*.yaml")) for error in check_meter(path)])
+
+
+def check_meter(path: FilePath) -> list[ConfigError]:
+    """Return every mistake of one meter file, and of what it extends."""
     faults = Faults()
-    library = Library([folder], faults)
-    for name in library.names():
-        asked_by = Marked(str(folder / f"{name}.yaml"))
-        meter = library.get(name, asked_by, ())
-        if meter is not None:
-            meter_facts(meter, faults)
+    meter = Library([path.parent], faults).get(path.stem, Marked(str(path)), ())
+    if meter is not None:
+        meter_facts(meter, faults)
     return unique(faults.errors)
 
 

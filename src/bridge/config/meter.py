@@ -179,7 +179,7 @@ class PointFile(_Strict, frozen=True):
 
 
 class ModelFacts(_Strict, frozen=True):
-    """What differs between the models of one file."""
+    """What differs between the models of one file. `mid`: left out where the nameplate of each device decides."""
 
     mid: bool = False
     order_number: str = ""

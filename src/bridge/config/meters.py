@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from bridge.config.check import near
 from bridge.config.faults import Faults
+from bridge.config.marked import Marked, Path
 from bridge.config.meter import MeterFile
-from bridge.config.yaml_marks import Marked, Path, read_file
+from bridge.config.words import near
+from bridge.config.yaml_marks import read_file
 from bridge.core.errors import ConfigErrors
 
 # Meter files in one chain of `extends`
@@ -18,6 +19,8 @@ METER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 # Merged key by key with the file that is extended; everything else is replaced as a whole
 _MERGED = ("modbus", "nominal")
+# What decides how every point is read
+_VITAL = frozenset({"modbus"})
 # Facts of that one file and no other
 _OWN = frozenset({"meter", "models", "identify", "golden", "note", "source", "extends"})
 
@@ -49,7 +52,7 @@ class Library:
         if name in self._meters:
             return self._meters[name]
         marked = self._chain(name, asked_by, path, ())
-        file = self._faults.convert(marked, (), MeterFile) if marked is not None else None
+        file = self._faults.convert(marked, MeterFile, _VITAL) if marked is not None else None
         meter = Meter(file, marked) if file is not None and marked is not None else None
         if marked is not None or self._find(name) is not None:
             self._meters[name] = meter

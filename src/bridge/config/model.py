@@ -11,9 +11,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from bridge.config.marked import Marked
 from bridge.config.meter import Certainty, PfSign, PollClass, RegisterType, Table, WordOrder
 from bridge.config.site import Channel, SiteFile
-from bridge.config.yaml_marks import Marked
 from bridge.core.errors import ConfigError
 from bridge.core.point import DeviceDef, PointDef
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from bridge.config.faults import Faults
 from bridge.config.library import package_dir
+from bridge.config.marked import Marked
 from bridge.config.site import SiteFile
-from bridge.config.yaml_marks import Marked
 
 # A device id is the part of a point id before the dot, and goes into names of every protocol
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}\Z")

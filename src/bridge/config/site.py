@@ -7,6 +7,7 @@ import msgspec
 from bridge.config.meter import NominalFile, PollClass, WordOrder
 from bridge.core.point import Wiring
 
+Period = Annotated[str, msgspec.Meta(description="a time such as 500ms, 2s, 1m or 1h")]
 UnitId = Annotated[int, msgspec.Meta(ge=1, le=247)]
 
 
@@ -79,7 +80,7 @@ class Device(_Strict, frozen=True):
     mid: bool | None = None
     label: str = ""
     labels: dict[str, str] = {}
-    poll: dict[PollClass, str] = {}
+    poll: dict[PollClass, Period] = {}
     wiring: Wiring | None = None
     nominal: NominalFile | None = None
     word_order: WordOrder | None = None
@@ -97,7 +98,13 @@ class Device(_Strict, frozen=True):
 class SiteKey(_Strict, frozen=True):
     """`state_dir`: relative to the site file. `meters`: folders searched for meter files before the shipped library."""
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,48}$")]
+    name: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,48}$",
+            description="a name of at most 49 letters, digits, spaces and _.-, the first a letter or digit",
+        ),
+    ]
     state_dir: str = "var"
     meters: tuple[str, ...] = ()
     contact: str = ""
@@ -113,7 +120,7 @@ class SiteFile(_Strict, frozen=True):
     site: SiteKey
     channels: dict[str, Channel]
     devices: dict[str, Device]
-    poll: dict[PollClass, str] = {}
+    poll: dict[PollClass, Period] = {}
     services: dict[str, Any] = {}
     access: dict[str, Any] = {}
     projections: dict[str, str] = {}
