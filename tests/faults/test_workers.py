@@ -113,6 +113,19 @@ async def test_a_stopped_worker_costs_bounded_memory_and_then_shows_the_newest_v
     assert values == [store.get(i).value for i in range(0, points, 501)]
 
 
+async def first_answer(port: int, name: str) -> float:
+    """Of a worker that is coming back: what the dying one had accepted is reset, so ask again."""
+    async with asyncio.timeout(5):
+        while True:
+            client = await EchoClient.connect(port)
+            try:
+                return await client.value(name)
+            except (OSError, IndexError):
+                await asyncio.sleep(0.005)
+            finally:
+                await client.close()
+
+
 async def test_a_worker_killed_twenty_times_is_back_within_a_second_and_the_other_loses_nothing() -> None:
     store = store_of(100)
     specs = [echo("victim", PORT, range(100)), echo("other", PORT + 1, range(100))]
@@ -124,12 +137,7 @@ async def test_a_worker_killed_twenty_times_is_back_within_a_second_and_the_othe
             nonlocal answers
             client = await EchoClient.connect(PORT + 1)
             while running_on:
-                assert (
-                    await client.value(
-                        "m0.p7",
-                    )
-                    == 7.0
-                )
+                assert await client.value("m0.p7") == 7.0
                 answers += 1
                 await asyncio.sleep(0.002)
             await client.close()
@@ -139,10 +147,8 @@ async def test_a_worker_killed_twenty_times_is_back_within_a_second_and_the_othe
             os.kill(status(supervisor, "victim").pid, signal.SIGKILL)
             killed = time.perf_counter()
             await asyncio.sleep(0.02)
-            client = await EchoClient.connect(PORT)
-            assert await client.value("m0.p9") == 9.0
+            assert await first_answer(PORT, "m0.p9") == 9.0
             back_s.append(time.perf_counter() - killed)
-            await client.close()
             await asyncio.sleep(0.3)
         running_on = False
         await asking
