@@ -42,13 +42,28 @@ def _is_loopback(host: str) -> bool:
 
 
 def _own_names() -> Iterator[tuple[str, int]]:
-    """Addresses of the sockets of this process; 5 us each."""
-    for entry in os.listdir("/proc/self/fd"):
-        try:
-            with socket.socket(fileno=os.dup(int(entry))) as sock:
-                name = sock.getsockname()
-        except OSError:
-            # no socket, or closed meanwhile
-            continue
+    """Addresses of the IP sockets of this process; 5 us each."""
+    try:
+        entries = os.listdir("/proc/self/fd")
+    except OSError:
+        # no descriptor left to look with
+        return
+    for entry in entries:
+        name = _name_of(int(entry))
         if isinstance(name, tuple):
             yield str(name[0]), int(name[1])
+
+
+def _name_of(descriptor: int) -> object:
+    try:
+        copy = os.dup(descriptor)
+    except OSError:
+        return None
+    try:
+        sock = socket.socket(fileno=copy)
+    except OSError:
+        # no socket: then the copy is still ours
+        os.close(copy)
+        return None
+    with sock:
+        return sock.getsockname()
