@@ -10,12 +10,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from bridge.core.clock import SystemClock
 from bridge.core.listener import Listener
-from bridge.core.point import keep_indexes
+from bridge.core.point import DeviceDef, Nominal, Wiring, keep_indexes
 from bridge.core.store import PointStore
 from bridge.workers.supervisor import Supervisor
 from bridge.workers.worker import State, backoff_s
@@ -286,6 +287,24 @@ async def test_reload_keeps_the_connections_of_a_projection_whose_points_did_not
 
     assert changed == ["m0.p3 33.0", ""]
     assert (a.starts, b.starts, b.failures, b.last_end) == (1, 2, 0, "reload")
+
+
+async def test_a_device_with_a_new_label_gives_its_projection_a_new_process_and_no_other() -> None:
+    store = store_of(160)
+    device = DeviceDef("m0", "iem3000", "V", "M", "line", 1, False, Wiring.FOUR_WIRE, Nominal(), {}, "site.yaml:1")
+    devices = [device, msgspec.structs.replace(device, id="m1")]
+    store.redefine(store.defs(), devices)
+    specs = [echo("a", PORT, range(80)), echo("b", PORT + 1, range(80, 160))]
+    async with running(store, specs) as supervisor:
+        client = await EchoClient.connect(PORT)
+        assert await client.ask("STATE") == "m0"
+        await client.close()
+        store.redefine(store.defs(), [msgspec.structs.replace(device, labels={"tenant": "12"}), devices[1]])
+        supervisor.reload(specs)
+        await until(lambda: status(supervisor, "a").starts == 2 and supervisor.all_ready())
+        starts = [s.starts for s in supervisor.statuses()]
+
+    assert starts == [2, 1]
 
 
 async def test_a_projection_is_ready_when_it_answers_and_what_it_may_write_is_its_own(tmp_path: Path) -> None:
