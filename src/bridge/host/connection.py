@@ -110,6 +110,8 @@ class Connection(asyncio.Protocol):
         self.heard = self.seated = self.gone = self.opening = False
         self.held_since: float | None = None
         self.transport: asyncio.Transport | None = None
+        # until `make` has made one, and for good if it raises
+        self.protocol: asyncio.BaseProtocol = asyncio.Protocol()
         self._front: GuardedTransport | None = None
 
     def alive(self) -> bool:
