@@ -1,9 +1,10 @@
 """A synthetic site of meters for the Modbus server: every kind of point, energies a float64 cannot hold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from bridge.core.event import Event
 from bridge.core.point import DeviceDef, Kind, Nominal, PointDef, Role, Sample, Wiring
 from bridge.core.ports import Projected, SiteFacts
 from bridge.core.quality import Quality
@@ -92,3 +93,11 @@ def projected(facts: SiteFacts, port: int = 0, /, **more: object) -> Projected:
 def spec_of(facts: SiteFacts, port: int, /, **more: object) -> WorkerSpec:
     made = projected(facts, port, **more)
     return WorkerSpec("modbus", SERVER, msgspec.msgpack.encode(made.plan), made.needs)
+
+
+class FakeEvents:
+    """EventStream on which nothing happens."""
+
+    def subscribe(self, deliver: Callable[[Event], None], lost: Callable[[int, int], None]) -> Callable[[], None]:
+        del deliver, lost
+        return lambda: None
