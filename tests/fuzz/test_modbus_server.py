@@ -134,6 +134,7 @@ async def test_mutated_frames_leave_the_server_well(
     async with running(store, [spec_of(FACTS, PORT, access=access)]) as supervisor:
         worker = psutil.Process(status(supervisor, "modbus").pid)
         await asyncio.to_thread(probe)
+        await asyncio.sleep(0.2)
         rss, open_files = worker.memory_info().rss, descriptors(worker.pid)
         answers, longest_s = await asyncio.to_thread(attack, frames)
         await asyncio.sleep(0.3)

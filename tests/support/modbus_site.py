@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from bridge.config.ledger import Ledger
 from bridge.core.event import Event
 from bridge.core.point import DeviceDef, Kind, Nominal, PointDef, Role, Sample, Wiring
 from bridge.core.ports import Projected, SiteFacts
@@ -11,7 +12,6 @@ from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.projections.modbus.mapping import Mapping, project
 from bridge.workers.worker import WorkerSpec
-from tests.support.ledger import FreshNumbers
 
 NOW_NS = 1_700_000_000_123_000_000
 ENERGIES = ("active_energy_import", "active_energy_export", "reactive_energy_import")
@@ -87,7 +87,7 @@ def mapping(port: int = 0, /, **more: object) -> Mapping:
 
 
 def projected(facts: SiteFacts, port: int = 0, /, **more: object) -> Projected:
-    return project(mapping(port, **more), facts, FreshNumbers())
+    return project(mapping(port, **more), facts, Ledger())
 
 
 def spec_of(facts: SiteFacts, port: int, /, **more: object) -> WorkerSpec:
