@@ -1,6 +1,7 @@
 """Clients of the real Modbus worker that misbehave, beside one that does not"""
 
 import asyncio
+import socket
 import struct
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from bridge.core.store import PointStore
 from tests.support.modbus_site import site, spec_of, store_of
-from tests.support.workers import running, status
+from tests.support.workers import running, status, until
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
 PORT = 20430
@@ -44,6 +45,16 @@ async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> f
     writer.write(READ)
     assert await asyncio.wait_for(reader.readexactly(len(ENERGY)), 5) == ENERGY
     return loop.time() - begun
+
+
+def is_served(port: int, local: str = "127.0.0.1") -> bool:
+    """Ask once; a refusal may come at any step of it."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(local, 0)) as sock:
+            sock.sendall(READ)
+            return sock.recv(1) == ENERGY[:1]
+    except ConnectionError:
+        return False
 
 
 # BARS R4
@@ -135,6 +146,52 @@ async def test_a_64_bit_value_is_never_torn_while_it_changes() -> None:
             writer.write(READ)
             reply = await asyncio.wait_for(reader.readexactly(len(ENERGY)), 5)
             seen.add(int.from_bytes(reply[9:], "big"))
+            await asyncio.sleep(0.001)
         writer.close()
 
-    assert seen - {2**53 + 1} == set(patterns)
+    assert seen <= {2**53 + 1, *patterns}
+    assert len(seen & set(patterns)) > 1
+
+
+# BARS L2, G-01
+async def test_the_33rd_client_is_refused_and_the_32_stay() -> None:
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT + 5)]) as supervisor:
+        clients = [await asyncio.open_connection("127.0.0.1", PORT + 5) for _ in range(32)]
+        for client in clients:
+            await asked(*client)
+        begun = asyncio.get_running_loop().time()
+        assert not await asyncio.to_thread(is_served, PORT + 5)
+        took = asyncio.get_running_loop().time() - begun
+        for client in clients:
+            await asked(*client)
+            client[1].close()
+        await until(lambda: status(supervisor, "modbus").counters.get("refused_full", 0) == 1)
+
+    assert took <= 1
+
+
+# G-07
+async def test_an_idle_client_is_dropped_and_a_talking_one_is_not() -> None:
+    listener = {"port": PORT + 6, "idle_s": 0.6, "first_message_s": 0.6}
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT + 6, listener=listener)]):
+        idle, half, talking = [await asyncio.open_connection("127.0.0.1", PORT + 6) for _ in range(3)]
+        await asked(*idle)
+        half[1].write(READ[:5])
+        for _ in range(20):
+            await asked(*talking)
+            half[1].write(b"")
+            await asyncio.sleep(0.1)
+        ends = [await asyncio.wait_for(reader.read(1), 5) for reader, _ in (idle, half)]
+        await asked(*talking)
+        for _, writer in (idle, half, talking):
+            writer.close()
+
+    assert ends == [b"", b""]
+
+
+# S4
+async def test_a_client_outside_the_allowed_networks_gets_nothing() -> None:
+    listener = {"port": PORT + 7, "networks": ["127.0.0.1/32", "10.0.0.0/8"]}
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT + 7, listener=listener)]):
+        assert not await asyncio.to_thread(is_served, PORT + 7, "127.0.0.9")
+        assert await asyncio.to_thread(is_served, PORT + 7, "127.0.0.1")
