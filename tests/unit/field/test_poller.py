@@ -448,14 +448,6 @@ async def test_points_can_be_asked_for_at_once() -> None:
     assert bench.sink.times(0)[1] < 2.2
 
 
-async def test_a_device_gets_its_pause_between_requests() -> None:
-    bench, _ = one(point(0, 100), point(1, 900), request_delay_s=0.5)
-    await bench.run(4)
-    await bench.stop()
-
-    assert bench.channel.asked[1][0] - bench.channel.asked[0][0] >= 0.5
-
-
 async def test_statistics_say_what_happened() -> None:
     bench, meter = one(point(0, 100))
     meter.registers = {100: 0x1234}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.config.meter import PollClass, RegisterType, Table, WordOrder
 from bridge.config.model import FieldPoint, Register, WriteTo
 from bridge.core.command import Command, CommandResult, Origin, Outcome
-from bridge.core.errors import ConnectionLost
+from bridge.core.errors import ConnectionLost, FieldError, LineBusy, RequestRefused
 from bridge.core.point import Kind, PointDef, Role, Value
 from bridge.core.quality import Quality
 from bridge.field.line import Use
@@ -211,11 +211,19 @@ async def test_a_device_that_confirms_but_does_not_do_it_has_refused() -> None:
     assert await bench.write(3) == CommandResult(Outcome.DEVICE_REFUSED)
 
 
-async def test_a_lost_connection_is_timed_out() -> None:
+@pytest.mark.parametrize(
+    ("failure", "outcome"),
+    [
+        (ConnectionLost, Outcome.TIMED_OUT),
+        (LineBusy, Outcome.BUSY),
+        (RequestRefused, Outcome.NOT_WRITABLE),
+    ],
+)
+async def test_what_a_failure_of_the_line_means_for_the_client(failure: type[FieldError], outcome: Outcome) -> None:
     bench = Bench(setting())
-    bench.channel.lost = ConnectionLost
+    bench.channel.lost = failure
 
-    assert await bench.write(3) == CommandResult(Outcome.TIMED_OUT)
+    assert await bench.write(3) == CommandResult(outcome)
 
 
 async def test_a_late_command_is_never_carried_out() -> None:

@@ -52,17 +52,16 @@ class BlockReader:
         self, device: FieldDevice, asker: Asker, clock: Clock, noise: NoiseMeter, statistics: DeviceStatistics
     ) -> None:
         self._user, self._unit_id = device.definition.id, device.definition.unit_id
-        self._limits = device.limits
+        self._timeout_s = device.limits.timeout_s
         self._asker, self._clock, self._noise, self._statistics = asker, clock, noise, statistics
         self._silent = 0
-        self._free_at = 0
 
     async def read(self, block: ReadBlock, timeout_s: float = 0.0) -> Answer:
         """Read a block; `timeout_s` > 0 is a probe: one attempt with this time-out."""
         attempts = 1 if timeout_s else (_ATTEMPTS_NOISY if self._noise.noisy else _ATTEMPTS_CLEAN)
         spoilt = False
         while True:
-            answer = await self._once(block, timeout_s or self._limits.timeout_s)
+            answer = await self._once(block, timeout_s or self._timeout_s)
             attempts -= 1
             spoilt = spoilt or answer.result is Result.SPOILT
             silent_by_noise = answer.result is Result.SILENT and self._noise.noisy and not answer.code
@@ -72,8 +71,6 @@ class BlockReader:
         return Answer(Result.SPOILT) if spoilt and answer.result is Result.SILENT else answer
 
     async def _once(self, block: ReadBlock, timeout_s: float) -> Answer:
-        if self._limits.request_delay_s:
-            await asyncio.sleep(max(0, self._free_at - self._clock.monotonic_ns()) / _SECOND_NS)
         statistics, function = self._statistics, block.table.value
         pdu = read_pdu(function, block.address, block.count)
         statistics.requests += 1
@@ -83,9 +80,7 @@ class BlockReader:
         except FieldError as exc:
             statistics.last_error = str(exc)
             return await self._failed(exc, READ_OVERHEAD_CHARS + block.data_bytes)
-        finally:
-            ended_ns = self._clock.monotonic_ns()
-            self._free_at = ended_ns + round(self._limits.request_delay_s * _SECOND_NS)
+        ended_ns = self._clock.monotonic_ns()
         verdict = judge(function, reply, block.data_bytes)
         if verdict is Verdict.NONSENSE:
             statistics.last_error = f"unit {self._unit_id}: {len(reply)} bytes are no reply to {pdu.hex()}"

@@ -201,13 +201,13 @@ def _accumulator(register: Register, definition: PointDef, unpack: Callable[[byt
         if number is None:
             return NO_VALUE
         try:
-            count = count_of_float(number, counts, spacing(number))
+            count = count_of_float(number, counts, _spacing32(number) if single else 0.0)
         except DecodeError:
             return OUTSIDE
         return (count, GOOD) if low <= count <= high else OUTSIDE
 
     up, down = counts.numerator, counts.denominator
-    spacing = _spacing32 if register.type is RegisterType.FLOAT32 else math.ulp
+    single = register.type is RegisterType.FLOAT32
     return real if register.type in FLOATS else integer
 
 

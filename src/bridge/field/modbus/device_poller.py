@@ -26,8 +26,9 @@ from bridge.field.modbus.schedule import ON_CHANGE, DevicePlan, ReadBlock, first
 from bridge.field.modbus.statistics import DeviceSnapshot, DeviceState, DeviceStatistics
 
 _SECOND_NS = 1_000_000_000
-# ns; before a silent device is asked once more, so that the others get their turn
-_ASK_AGAIN_NS = 300_000_000
+# ns; before a silent device is asked once more: the others get their turn, and on a serial line no late reply can come
+# any more (`MasterSettings.late_s`), so that no proof of that has to be paid for
+_ASK_AGAIN_NS = 600_000_000
 # ns; an event loop's timer may ring this much early
 _EARLY_NS = 2_000_000
 # Reads without an answer, in a row, after which a device is lost

@@ -12,7 +12,7 @@ from typing import Protocol
 from bridge.config.model import FieldDevice, FieldPoint, Register, WriteTo
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Outcome
-from bridge.core.errors import FieldError
+from bridge.core.errors import FieldError, LineBusy, RequestRefused
 from bridge.core.point import Role, Value
 from bridge.field.line import Use
 from bridge.field.modbus.ask import ACKNOWLEDGE, Asker, Verdict, judge
@@ -62,6 +62,10 @@ class Writer:
         try:
             async with asyncio.timeout(left_s):
                 result = await self._perform(point, point.write, command.value, user, pdu, data)
+        except RequestRefused:
+            return CommandResult(Outcome.NOT_WRITABLE)
+        except LineBusy:
+            return CommandResult(Outcome.BUSY)
         except (TimeoutError, FieldError):
             return _TIMED_OUT
         if result.outcome is Outcome.DONE:
