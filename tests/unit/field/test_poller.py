@@ -9,11 +9,12 @@ from itertools import pairwise
 import pytest
 
 from bridge.config.meter import PollClass, RegisterType, Table
-from bridge.config.model import FieldDevice, Register
+from bridge.config.model import FieldDevice, FieldPoint, Register
 from bridge.config.site import RtuChannel, TcpChannel
 from bridge.core.errors import ConnectionLost
-from bridge.core.point import Kind
+from bridge.core.point import Kind, PointDef
 from bridge.core.quality import Quality
+from bridge.core.quantity import Meaning, Quantity
 from bridge.field.modbus.notice import Notice, NoticeKind
 from bridge.field.modbus.poller import ChannelPoller, timing_of
 from bridge.field.modbus.statistics import DeviceState
@@ -446,6 +447,28 @@ async def test_points_can_be_asked_for_at_once() -> None:
     assert (changed, fast, lost) == (True, True, False)
     assert after_change == (0.0, 2.0)
     assert bench.sink.times(0)[1] < 2.2
+
+
+async def test_the_communication_status_is_what_the_bridge_sees() -> None:
+    definition = PointDef(
+        9,
+        "m.communication_status",
+        Kind.BINARY,
+        meaning=Meaning(Quantity.COMMUNICATION_STATUS),
+    )
+    status = FieldPoint(definition, None, PollClass.STATE, point(0, 1).certainty)
+    bench, meter = one(point(0, 100), status)
+    await bench.run(12)
+    before = bench.sink.now[9]
+    meter.dead = True
+    await bench.run(15)
+    after = bench.sink.now[9]
+    meter.dead = False
+    await bench.run(15)
+    await bench.stop()
+
+    assert [(s.value, s.quality) for s in (before, after)] == [(True, Quality.GOOD), (False, Quality.GOOD)]
+    assert bench.sink.now[9].value is True
 
 
 async def test_statistics_say_what_happened() -> None:

@@ -14,6 +14,7 @@ from bridge.core.clock import Clock
 from bridge.core.point import Kind, PointDef
 from bridge.core.ports import PointWriter
 from bridge.core.quality import Quality
+from bridge.core.quantity import Quantity
 from bridge.field.modbus.ask import ACKNOWLEDGE, BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, Asker
 from bridge.field.modbus.backoff import BackOff, Why
 from bridge.field.modbus.block_reader import Answer, BlockReader, Result
@@ -83,6 +84,12 @@ class DevicePoller:
         self._wanted: set[int] = set()
         self._asked: list[asyncio.Future[bool]] = []
         self._wake = asyncio.Event()
+        # points that say whether the device answers, where the device has no register for that
+        self._status = [
+            position
+            for position, point in enumerate(device.points)
+            if point.read is None and point.definition.meaning.quantity is Quantity.COMMUNICATION_STATUS
+        ]
         self._serial_due = True
         self._silent = self._spoilt_rounds = self._busy = 0
         self._probe_at = 0
@@ -253,6 +260,8 @@ class DevicePoller:
         if self._spoilt_rounds >= _SPOILT_ROUNDS:
             self._lose(Result.SILENT)
             return
+        if self._statistics.state is DeviceState.ONLINE:
+            self._tell(True)
         for period in periods:
             due = self._due[period]
             if period == ON_CHANGE:
@@ -276,6 +285,7 @@ class DevicePoller:
         self._share.silent += 1
         self._probe_at = self._back_off.start(now)
         self._sink.publish(self._readings.bad(Quality.COMM_LOST))
+        self._tell(False)
         self._report(Notice(NoticeKind.LOST, self._id, -1, f"{result.value}: {self._statistics.last_error}"))
         self._answer(False)
 
@@ -312,8 +322,14 @@ class DevicePoller:
             self._statistics.state = DeviceState.UNKNOWN
             self._begin(now)
             return
+        self._tell(False)
         why = Why.UNPLUGGED if answer.result is Result.UNPLUGGED else Why.SILENT
         self._probe_at = self._back_off.failed(now, why)
+
+    def _tell(self, answers: bool) -> None:
+        """Renew the points that say whether the device answers."""
+        for position in self._status:
+            self._sink.publish(self._readings.state(position, answers, self._clock.utc_ns()))
 
     def _adapt(self, now: int) -> None:
         noise = self._share.noise
