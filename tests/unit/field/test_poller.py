@@ -217,6 +217,41 @@ async def test_a_register_the_device_does_not_have_is_found_by_halves_and_left_o
     assert asked == pytest.approx(10, abs=2)
 
 
+async def test_a_register_the_device_is_silent_about_does_not_make_it_lost() -> None:
+    bench, meter = one(*(point(n, 100 + n) for n in range(16)), point(99, 900))
+    meter.registers = {900: 9}
+    meter.silent = {107}
+    await bench.run(60)
+    late = len([1 for at, *_ in bench.channel.asked if at > 40])
+    await bench.stop()
+
+    bad = {index for index, sample in bench.sink.now.items() if sample.quality}
+    assert bad == {7}
+    assert bench.sink.now[99].value == 9.0
+    assert bench.kinds() == [NoticeKind.FOUND, NoticeKind.REGISTER_REFUSED]
+    # three blocks every 5 s
+    assert late == pytest.approx(12, abs=3)
+
+
+async def test_a_serial_number_the_device_is_silent_about_is_not_waited_for() -> None:
+    bench, meter = one(point(0, 100), serial=Register(Table.HOLDING, 10, 2, RegisterType.UINT32))
+    meter.silent = {10}
+    await bench.run(20)
+    await bench.stop()
+
+    assert len(bench.sink.times(0)) >= 4
+
+
+async def test_a_meter_that_was_slow_once_is_asked_again_at_once() -> None:
+    bench, meter = one(point(0, 100), point(1, 500, poll=PollClass.SLOW), point(2, 900, poll=PollClass.ON_CHANGE))
+    meter.deaf = 1
+    await bench.run(3)
+    await bench.stop()
+
+    assert {sample.quality for sample in bench.sink.now.values()} == {Quality.GOOD}
+    assert len(bench.sink.now) == 3
+
+
 async def test_what_was_refused_is_tried_again_later() -> None:
     bench, meter = one(point(0, 100), point(1, 101))
     meter.missing = {101}
