@@ -53,7 +53,8 @@ def write_site(source: Path, target: Path, endpoints: Mapping[str, PtyEndpoint |
 
 def _connect(channel: dict[str, Any], endpoint: PtyEndpoint | TcpEndpoint) -> None:
     if isinstance(endpoint, PtyEndpoint):
-        channel["port"] = endpoint.path
+        # a pseudo-terminal takes no parity
+        channel["port"], channel["framing"] = endpoint.path, "8N1"
     else:
         channel["host"], channel["port"] = endpoint.host, endpoint.port
 
