@@ -47,6 +47,7 @@ async def test_a_client_is_served_at_once_among_300_attackers() -> None:  # BARS
             await asyncio.sleep(0.3)
         swarm.close()
         await old.close()
+        await until(lambda: all(protocol.lost for protocol in opened.made))
         await until(lambda: not opened.listener._seats.everybody() and not opened.listener._opening)
 
     print(f"served within {worst_s * 1000:.1f} ms; {opened.counters}")  # noqa: T201

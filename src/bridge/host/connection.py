@@ -128,6 +128,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment] # uvloop's are no subclass of asyncio.Transport
         assert self.transport is not None
+        if self.gone:
+            # dropped while it was being opened
+            self.transport.abort()
+            return
         self._front = GuardedTransport(self.transport, self)
         self.adopt(self._make())
         self.transport.set_protocol(self)
