@@ -33,6 +33,11 @@ BROADCAST = 0
 NAP_PERCENT = 97
 # ns; below this two more system calls cost more than the wake-ups they save
 WORTH_A_NAP_NS = 5_000_000
+# ns; from here on we look again when the last byte is due, not before it: one wake-up less (125 registers at 9600
+# baud: 660 instead of 950 us of CPU, 99.8 instead of 99.9 % of the limit); a fast device costs at most its 2 %
+LONG_NAP_NS = 40_000_000
+# ns; after the last byte is due
+NAP_MARGIN_NS = 150_000
 # ns; what a port may add to the turnaround; more is for the caller's time-out to know (networks)
 START_SLACK_NS = 20_000_000
 # bytes; more than an echo, noise and the longest reply: somebody babbles
@@ -214,10 +219,11 @@ class RtuMaster:
             if self._reader.started():
                 self._alarm.arm(now + missing * self._char_ns + self._gap_ns)
             return
-        nap_ns = missing * self._char_ns * NAP_PERCENT // 100
+        rest_ns = missing * self._char_ns
+        nap_ns = rest_ns + NAP_MARGIN_NS if rest_ns >= LONG_NAP_NS else rest_ns * NAP_PERCENT // 100
         may_nap = not self._due_at and self._settings.nap is Nap.BETWEEN_BYTES
         if not self._due_at:
-            self._due_at = now + missing * self._char_ns + self._gap_ns
+            self._due_at = now + rest_ns + self._gap_ns
         if may_nap and nap_ns >= WORTH_A_NAP_NS:
             # the rest cannot come faster than the line carries it: be woken once, not at every byte
             self._phase = _Phase.NAP
