@@ -6,12 +6,14 @@ import struct
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
+import psutil
 import pytest
 
 from bridge.core.store import PointStore
 from tests.support.modbus_site import site, spec_of, store_of
-from tests.support.workers import running, status, until
+from tests.support.workers import QUICK, all_ready, running, status, until
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
 PORT = 20430
@@ -195,3 +197,24 @@ async def test_a_client_outside_the_allowed_networks_gets_nothing() -> None:
     async with running(store_of(FACTS), [spec_of(FACTS, PORT + 7, listener=listener)]):
         assert not await asyncio.to_thread(is_served, PORT + 7, "127.0.0.9")
         assert await asyncio.to_thread(is_served, PORT + 7, "127.0.0.1")
+
+
+# BARS L5
+@pytest.mark.slow
+@pytest.mark.parametrize(("meters", "share", "most_mb", "ready_s"), [(100, 1, 80, 5), (1000, 5, 250, 30)])
+async def test_a_large_site_is_served_soon_and_in_little_memory(
+    meters: int, share: int, most_mb: int, ready_s: int
+) -> None:
+    facts = site(meters, [f"voltage_{n}" for n in range(69)])
+    spec = spec_of(facts, PORT + 8, meters_per_unit=share)
+    async with running(store_of(facts), [spec], replace(QUICK, ready_s=30, hung_s=30), wait_ready=False) as supervisor:
+        await until(lambda: all_ready(supervisor, 1), 30)
+        worker = status(supervisor, "modbus")
+        rss_mb = psutil.Process(worker.pid).memory_info().rss >> 20
+        reader, writer = await asyncio.open_connection("127.0.0.1", PORT + 8)
+        await asked(reader, writer)
+        writer.close()
+
+    print(f"{meters} meters of 80 points: ready after {worker.ready_after_s:.1f} s, {rss_mb} MB")  # noqa: T201
+    assert worker.ready_after_s <= ready_s
+    assert rss_mb <= most_mb

@@ -31,6 +31,8 @@ from bridge.projections.modbus.settings import Access, Mapping, Override, Rule
 
 # Registers: blocks are multiples of it, so that addresses are easy to tell by eye.
 BLOCK_STEP = 500
+# Registers from one meter to the next that shares its unit id: room to grow, and not memory for nothing.
+MOST_STRIDE = 5000
 # Discrete inputs per device: state and validity of up to 128 binaries.
 INPUT_BITS = 256
 COIL_BITS = 64
@@ -234,7 +236,7 @@ def _places(frame: Frame, mapping: Mapping, numbers: Numbers) -> Iterable[Place]
         raise ProjectionError(
             ("meters_per_unit",), f"{device} gets unit id {unit}: expected at most {LAST_UNIT}, with {share} each"
         )
-    stride = ADDRESSES // share // BLOCK_STEP * BLOCK_STEP
+    stride = ADDRESSES if share == 1 else min(ADDRESSES // share // BLOCK_STEP * BLOCK_STEP, MOST_STRIDE)
     if frame.size > stride:
         raise ProjectionError(("meters_per_unit",), f"{device} takes {frame.size} registers: expected at most {stride}")
     yield Place(unit, at * stride, at * INPUT_BITS, at * COIL_BITS)

@@ -134,10 +134,10 @@ def test_a_thousand_meters_share_unit_ids() -> None:
 
     assert [(b.places[0].unit, b.places[0].registers) for b in plan.blocks[:6]] == [
         (1, 0),
-        (1, 13_000),
-        (1, 26_000),
-        (1, 39_000),
-        (1, 52_000),
+        (1, 5_000),
+        (1, 10_000),
+        (1, 15_000),
+        (1, 20_000),
         (2, 0),
     ]
     assert plan.blocks[-1].places[0].unit == 200

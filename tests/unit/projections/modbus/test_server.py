@@ -40,8 +40,8 @@ class Peer:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[Server]:
-    plan, store = projected(FACTS).plan, store_of(FACTS)
+async def served(**listener: object) -> AsyncIterator[Server]:
+    plan, store = projected(FACTS, listener={"port": 0, **listener}).plan, store_of(FACTS)
     ready, counters = asyncio.Event(), dict[str, int]()
     context = ProjectionContext(
         plan=plan,
@@ -74,6 +74,20 @@ async def test_the_probe_asks_the_own_listener() -> None:
         stopped = server
     with pytest.raises(OSError, match="Connect"):
         await stopped.probe()
+
+
+# L2: three failed probes would end the worker and with it every client
+@pytest.mark.real_time
+@pytest.mark.parametrize(("seats", "networks"), [(1, []), (32, ["10.0.0.0/8"])])
+async def test_a_listener_that_must_refuse_the_probe_is_well(seats: int, networks: list[str]) -> None:
+    async with served(max_clients=seats, networks=networks) as server:
+        await server.probe()
+        if not networks:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(bytes.fromhex("000100000006010300000001"))
+            assert await asyncio.wait_for(reader.readexactly(11), 5)
+            await server.probe()
+            writer.close()
 
 
 @pytest.mark.real_time
