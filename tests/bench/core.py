@@ -27,7 +27,7 @@ METERS, POINTS = 100, 80
 ROUNDS = 12
 WORKERS = 6
 # changed points per second while workers are fed
-RATE = 10_000
+RATES = (10_000, 40_000)
 SECONDS = 3.0
 CLOCK = SystemClock()
 Replies = Sequence[tuple[Readings, ReadBlock, tuple[bytes, bytes]]]
@@ -78,7 +78,7 @@ def best(replies: Replies, publish: Callable[[Batch], None]) -> float:
     return min(seconds / count * 1e6 for seconds, count in runs)
 
 
-async def feed_workers(everything: list[FieldPoint], replies: Replies) -> float:
+async def feed_workers(everything: list[FieldPoint], replies: Replies, rate: int) -> float:
     """Return us of CPU per changed point with six workers that have them all."""
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}"
     store = PointStore([p.definition for p in everything])
@@ -94,7 +94,7 @@ async def feed_workers(everything: list[FieldPoint], replies: Replies) -> float:
             batch, _ = readings.take(block, data[turn & 1], CLOCK.utc_ns())
             store.publish(batch)
             sent += len(batch)
-            ahead_s = sent / RATE - (loop.time() - begun)
+            ahead_s = sent / rate - (loop.time() - begun)
             if ahead_s > 0.001:
                 await asyncio.sleep(ahead_s)
         turn += 1
@@ -130,8 +130,9 @@ def main() -> None:
         ("encode once", stale, once),
     ):
         print(f"{name:>27} | {total - before:9.2f} | {total:10.2f}")
-    fed = uvloop.run(feed_workers(everything, replies))
-    print(f"{f'{WORKERS} workers at {RATE}/s':>27} | {'':>9} | {fed:10.2f}   (bar 3.00)")
+    for rate in RATES:
+        fed = uvloop.run(feed_workers(everything, replies, rate))
+        print(f"{f'{WORKERS} workers at {rate}/s':>27} | {'':>9} | {fed:10.2f}   (bar 3.00)")
 
 
 if __name__ == "__main__":

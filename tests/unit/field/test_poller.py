@@ -484,6 +484,17 @@ async def test_points_can_be_asked_for_at_once() -> None:
     assert bench.sink.times(0)[1] < 2.2
 
 
+async def test_whoever_waits_for_a_reading_is_told_when_polling_ends() -> None:
+    bench, meter = one(point(0, 100), timeout_s=15.0)
+    await bench.run(2)
+    meter.dead = True
+    waiting = asyncio.ensure_future(bench.poller.device("m1").refresh([0]))
+    await asyncio.sleep(1)
+    await bench.stop()
+
+    assert await waiting is False
+
+
 async def test_the_communication_status_is_what_the_bridge_sees() -> None:
     definition = PointDef(
         9,

@@ -242,6 +242,20 @@ async def test_it_answers_at_the_deadline_at_the_latest() -> None:
     assert asyncio.get_running_loop().time() == pytest.approx(2.0, abs=0.1)
 
 
+async def test_reading_settings_again_keeps_no_client_waiting_beyond_its_deadline() -> None:
+    bench = Bench(setting())
+
+    async def never(indexes: Iterable[int] | None = None) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    bench.writer = Writer(device([setting()]), bench.channel, LoopClock(), never)
+    result = await bench.write(3, within_s=1.0)
+
+    assert result == DONE
+    assert asyncio.get_running_loop().time() == pytest.approx(1.0, abs=0.1)
+
+
 async def test_a_command_is_done_by_the_devices_word_as_it_leaves_nothing_to_read() -> None:
     coil = register(RegisterType.BOOL, table=Table.COIL)
     reset = PointDef(0, "m.reset_demand_peak", Kind.BINARY, role=Role.COMMAND)

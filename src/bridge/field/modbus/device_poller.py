@@ -140,7 +140,7 @@ class DevicePoller:
         self._adapt(now)
         periods = frozenset(period for period, due in self._due.items() if due <= now + _EARLY_NS)
         wanted, self._wanted = self._wanted, set()
-        asked, self._asked = self._asked, []
+        asked = list(self._asked)
         result = await self._read_serial() if self._serial_due else Result.DONE
         if result not in FAILED:
             if wanted:
@@ -154,6 +154,8 @@ class DevicePoller:
         for done in asked:
             if not done.done():
                 done.set_result(result is Result.DONE)
+        # those that came meanwhile want a reading of their own
+        self._asked = [done for done in self._asked if not done.done()]
 
     async def _read_all(self, blocks: Iterable[ReadBlock]) -> Result:
         """Return DONE if anything was answered, else what the last read came to."""

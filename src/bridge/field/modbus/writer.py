@@ -24,7 +24,7 @@ from bridge.modbus.frame import EXCEPTION_BIT, read_pdu
 BROADCAST = 0
 # Readings back before a device that shows another value is taken to have refused, and s between them
 _READ_BACKS, _READ_BACK_PAUSE_S = 3, 0.1
-# s; of the command's time left for reading the device's settings again
+# s; of the command's time, at most, for reading the device's settings again
 _REFRESH_S = 2.0
 _TIMED_OUT = CommandResult(Outcome.TIMED_OUT)
 
@@ -69,7 +69,8 @@ class Writer:
         except (TimeoutError, FieldError):
             return _TIMED_OUT
         if result.outcome is Outcome.DONE:
-            await self._show(command)
+            left_s = (command.deadline_ns - self._clock.monotonic_ns()) / 1e9
+            await self._show(command.index, min(left_s, _REFRESH_S))
         return result
 
     async def _perform(
@@ -112,10 +113,10 @@ class Writer:
             return abs(shown - value) <= float(read.scale) / 2
         return shown == value
 
-    async def _show(self, command: Command) -> None:
-        """Read the point and the device's settings again, so that everybody sees the new state."""
+    async def _show(self, index: int, within_s: float) -> None:
+        """Have the point and the device's settings read again, and wait a little, so that the client sees them."""
         try:
-            async with asyncio.timeout(_REFRESH_S):
-                await asyncio.gather(self._refresh(None), self._refresh([command.index]))
+            async with asyncio.timeout(within_s):
+                await asyncio.gather(self._refresh(None), self._refresh([index]))
         except TimeoutError:
             return
