@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli import check, demo, live, run, trace
+from bridge.cli import check, demo, export, live, run, simulate, trace
 
 
 def build() -> typer.Typer:
@@ -19,8 +19,10 @@ def build() -> typer.Typer:
     app.command("status")(live.status)
     app.command("check")(check.check)
     app.command("demo")(demo.demo)
+    app.command("simulate")(simulate.simulate)
     app.command("points")(live.points)
     app.command("read")(live.read)
     app.command("write")(live.write)
     app.command("trace")(trace.trace)
+    app.command("export")(export.export)
     return app

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from bridge.core.point import Kind, PointDef
+from bridge.core.ports import SiteFacts
 from bridge.projections.modbus.formats import FLOATS, Format
 from bridge.projections.modbus.plan import TIME_REGISTERS, Block, Field, Item, Place, Plan
 
@@ -94,3 +95,11 @@ def scale_of(definition: PointDef, field: Field) -> str:
     if definition.kind is Kind.TIME:
         step /= 10**9
     return str(step.numerator) if step.denominator == 1 else f"{float(step):.12g}"
+
+
+def _export_register_list(plan: Plan, site: SiteFacts) -> Iterable[tuple[str, str]]:
+    yield "modbus-registers.csv", register_list(plan, site.points)
+
+
+# name of `meterbridge export` -> generator of (file name, text)
+EXPORTS = {"modbus-map": _export_register_list}

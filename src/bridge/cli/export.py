@@ -1,0 +1,23 @@
+"""`meterbridge export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridge.app.export import export_site
+from bridge.cli.options import Site
+from bridge.cli.output import reporting, say
+
+
+def export(
+    what: Annotated[str, typer.Argument(help="modbus-map, ede, pics, mib, cid, dnp3-profile, nodeset, ... or all")],
+    site: Site,
+    out: Annotated[Path, typer.Option(help="folder to write into")] = Path(),
+) -> None:
+    """Write the files an integrator needs, generated from what SITE really serves."""
+    with reporting():
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in export_site(site, what):
+            (out / name).write_text(text, encoding="utf-8")
+            say(str(out / name))
