@@ -7,6 +7,7 @@ import tty
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import cast
 
 from bridge.config.site import Channel, RtuChannel, RtuOverTcpChannel, TcpChannel
 from bridge.core.clock import SystemClock
@@ -86,9 +87,8 @@ class SocketMeter(asyncio.Protocol):
         self._in_order = InOrder()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._connections.add(transport)
+        self._transport = cast(asyncio.Transport, transport)
+        self._connections.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self._transport)
