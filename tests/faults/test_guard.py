@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,14 @@ from tests.support.certificates import Authority
 from tests.support.guarded import Client, Swarm, guarded, refused
 from tests.support.workers import until
 
+_TRY = """
+try:
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    s.sendall(b"hello\\n")
+    print("served" if s.recv(10) else "refused")
+except ConnectionError:
+    print("refused")
+"""
 pytestmark = [pytest.mark.both_loops, pytest.mark.timeout(30)]
 
 
@@ -38,6 +47,8 @@ async def test_a_client_is_served_at_once_among_300_attackers() -> None:  # BARS
             await asyncio.sleep(0.3)
         swarm.close()
         await old.close()
+        await until(lambda: all(protocol.lost for protocol in opened.made))
+        await until(lambda: not opened.listener._seats.everybody() and not opened.listener._opening)
 
     print(f"served within {worst_s * 1000:.1f} ms; {opened.counters}")  # noqa: T201
     assert worst_s < 1
@@ -99,6 +110,58 @@ async def test_one_address_cannot_take_all_seats() -> None:
         assert await modest.ask("b") == "b"
         for client in [modest, *greedy]:
             await client.close()
+
+
+async def test_our_own_question_is_never_refused_and_takes_no_seat() -> None:  # BARS S10
+    listener = Listener(port=0, max_clients=1, max_per_address=1)
+    async with guarded(listener) as opened:
+        client = await Client.connect(opened.listener.port)
+        assert await client.ask("client") == "client"
+        with opened.visits.visiting():
+            probe = await Client.connect(opened.listener.port)
+            assert await probe.ask("probe") == "probe"
+        assert await refused(opened.listener.port)
+        assert await client.ask("client again") == "client again"
+        assert await probe.ask("probe again") == "probe again"
+        await client.close()
+        await asyncio.sleep(0.05)
+        second = await Client.connect(opened.listener.port)
+        assert await second.ask("second") == "second"
+        for each in (probe, second):
+            await each.close()
+
+    assert opened.counters == {"accepted": 2, "refused_full": 1}
+
+
+async def test_a_stranger_is_refused_while_we_ask_ourselves() -> None:
+    code = f"import socket, sys\n{_TRY}"
+    async with guarded(Listener(port=0, networks=("10.0.0.0/8",))) as opened:
+        with opened.visits.visiting():
+            stranger = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", code, str(opened.listener.port), stdout=asyncio.subprocess.PIPE
+            )
+            said, _ = await stranger.communicate()
+            probe = await Client.connect(opened.listener.port)
+            assert await probe.ask("probe") == "probe"
+            await probe.close()
+
+    assert said == b"refused\n"
+    assert opened.counters == {"refused_network": 1}
+
+
+async def test_the_loop_calls_the_protocol_itself() -> None:
+    async with guarded(Listener(port=0)) as opened:
+        client = await Client.connect(opened.listener.port)
+        await client.ask("hello")
+        (protocol,) = opened.made
+        connection = protocol.alive.__self__  # type: ignore[attr-defined]
+        same = (
+            connection.data_received == protocol.data_received,
+            protocol.transport.write == connection.transport.write,
+        )
+        await client.close()
+
+    assert same == (True, True)
 
 
 async def test_half_messages_keep_nobody_in() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.core.listener import Listener
 from bridge.host.guard import Guard
+from bridge.host.visits import OwnVisits
 
 pytestmark = [pytest.mark.both_loops, pytest.mark.timeout(30)]
 
@@ -87,3 +88,22 @@ async def test_a_large_datagram_arrives_whole() -> None:
     await asyncio.sleep(0.01)
 
     assert got == bytes(60_000)
+
+
+async def test_our_own_question_is_answered_through_a_far_allow_list_and_a_flood() -> None:  # BARS S10
+    visits = OwnVisits()
+    echo = Echo()
+    far = await Guard({}, visits).datagram(lambda: echo, Listener(port=0, networks=("10.0.0.0/8",)))
+    flooded = await Guard({}, visits).datagram(lambda: echo, Listener(port=0, peer_rate=5))
+    with peer("127.0.0.1") as own:
+        for _ in range(50):
+            own.sendto(b"x", ("127.0.0.1", flooded.port))
+        await asyncio.sleep(0.02)
+        with visits.visiting(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.setblocking(False)
+            answers = [await answer(probe, port, b"probe") for port in (far.port, flooded.port)]
+    far.close()
+    flooded.close()
+    await asyncio.sleep(0.01)
+
+    assert answers == [b"probe", b"probe"]

@@ -10,12 +10,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from bridge.core.clock import SystemClock
 from bridge.core.listener import Listener
-from bridge.core.point import keep_indexes
+from bridge.core.point import DeviceDef, Nominal, Wiring, keep_indexes
 from bridge.core.store import PointStore
 from bridge.workers.supervisor import Supervisor
 from bridge.workers.worker import State, backoff_s
@@ -29,12 +30,13 @@ from tests.support.workers import (
     echo,
     running,
     sample,
+    spare_ports,
     status,
     until,
 )
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
-PORT = 20200
+PORT = spare_ports(2)
 
 
 def store_of(count: int) -> PointStore:
@@ -112,6 +114,19 @@ async def test_a_stopped_worker_costs_bounded_memory_and_then_shows_the_newest_v
     assert values == [store.get(i).value for i in range(0, points, 501)]
 
 
+async def first_answer(port: int, name: str) -> float:
+    """Of a worker that is coming back: what the dying one had accepted is reset, so ask again."""
+    async with asyncio.timeout(5):
+        while True:
+            client = await EchoClient.connect(port)
+            try:
+                return await client.value(name)
+            except (OSError, IndexError):
+                await asyncio.sleep(0.005)
+            finally:
+                await client.close()
+
+
 async def test_a_worker_killed_twenty_times_is_back_within_a_second_and_the_other_loses_nothing() -> None:
     store = store_of(100)
     specs = [echo("victim", PORT, range(100)), echo("other", PORT + 1, range(100))]
@@ -123,12 +138,7 @@ async def test_a_worker_killed_twenty_times_is_back_within_a_second_and_the_othe
             nonlocal answers
             client = await EchoClient.connect(PORT + 1)
             while running_on:
-                assert (
-                    await client.value(
-                        "m0.p7",
-                    )
-                    == 7.0
-                )
+                assert await client.value("m0.p7") == 7.0
                 answers += 1
                 await asyncio.sleep(0.002)
             await client.close()
@@ -138,10 +148,8 @@ async def test_a_worker_killed_twenty_times_is_back_within_a_second_and_the_othe
             os.kill(status(supervisor, "victim").pid, signal.SIGKILL)
             killed = time.perf_counter()
             await asyncio.sleep(0.02)
-            client = await EchoClient.connect(PORT)
-            assert await client.value("m0.p9") == 9.0
+            assert await first_answer(PORT, "m0.p9") == 9.0
             back_s.append(time.perf_counter() - killed)
-            await client.close()
             await asyncio.sleep(0.3)
         running_on = False
         await asking
@@ -281,6 +289,24 @@ async def test_reload_keeps_the_connections_of_a_projection_whose_points_did_not
     assert (a.starts, b.starts, b.failures, b.last_end) == (1, 2, 0, "reload")
 
 
+async def test_a_device_with_a_new_label_gives_its_projection_a_new_process_and_no_other() -> None:
+    store = store_of(160)
+    device = DeviceDef("m0", "iem3000", "V", "M", "line", 1, False, Wiring.FOUR_WIRE, Nominal(), {}, "site.yaml:1")
+    devices = [device, msgspec.structs.replace(device, id="m1")]
+    store.redefine(store.defs(), devices)
+    specs = [echo("a", PORT, range(80)), echo("b", PORT + 1, range(80, 160))]
+    async with running(store, specs) as supervisor:
+        client = await EchoClient.connect(PORT)
+        assert await client.ask("STATE") == "m0"
+        await client.close()
+        store.redefine(store.defs(), [msgspec.structs.replace(device, labels={"tenant": "12"}), devices[1]])
+        supervisor.reload(specs)
+        await until(lambda: status(supervisor, "a").starts == 2 and supervisor.all_ready())
+        starts = [s.starts for s in supervisor.statuses()]
+
+    assert starts == [2, 1]
+
+
 async def test_a_projection_is_ready_when_it_answers_and_what_it_may_write_is_its_own(tmp_path: Path) -> None:
     store, folder = store_of(10), tmp_path / "state" / "echo"
     heard: list[tuple[State, bool, int]] = []
@@ -291,13 +317,13 @@ async def test_a_projection_is_ready_when_it_answers_and_what_it_may_write_is_it
     ) as supervisor:
         client = await EchoClient.connect(PORT)
         assert await client.ask("STATE") == str(folder)
-        await until(lambda: status(supervisor, "a").counters.get("accepted") == 2)
+        await until(lambda: status(supervisor, "a").counters.get("accepted") == 1)
         a, ready = status(supervisor, "a"), supervisor.all_ready()
         await client.close()
 
     assert folder.stat().st_mode & 0o777 == 0o700
     assert ready
-    assert (a.counters["probe_ok"], a.counters["probe_failed"], a.counters["accepted"]) == (1, 0, 2)
+    assert (a.counters["probe_ok"], a.counters["probe_failed"], a.counters["accepted"]) == (1, 0, 1)
     assert a.probe_age_s < 5
     assert heard[:2] == [(State.STARTING, False, a.pid), (State.READY, True, a.pid)]
     assert heard[-1] == (State.STOPPED, False, 0)

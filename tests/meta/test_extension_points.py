@@ -1,13 +1,16 @@
 """Adding a protocol is adding a folder: whatever is in the folder must satisfy the contract."""
 
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
 
+import bridge
 import bridge.projections
 
 NAMES = sorted(m.name for m in pkgutil.iter_modules(bridge.projections.__path__))
@@ -28,7 +31,8 @@ def test_projection_contract(name: str) -> None:
 
 
 def test_importing_the_app_imports_no_protocol() -> None:
-    code = "import sys, bridge.app; print([m for m in sys.modules if m.startswith('bridge.projections.')])"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = "import sys, bridge.app.bridge; print([m for m in sys.modules if m.startswith('bridge.projections.')])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(bridge.__file__).parents[1])}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
 
     assert out.stdout.strip() == "[]"

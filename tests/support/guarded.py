@@ -10,6 +10,7 @@ from typing import cast
 from bridge.core.listener import Listener
 from bridge.host.guard import Guard
 from bridge.host.stream import StreamListener
+from bridge.host.visits import OwnVisits
 
 
 class Lines(asyncio.Protocol):
@@ -48,6 +49,7 @@ class Open:
     def __init__(self) -> None:
         self.counters: dict[str, int] = {}
         self.made: list[Lines] = []
+        self.visits = OwnVisits()
         self.listener: StreamListener
 
     def make(self) -> Lines:
@@ -58,7 +60,7 @@ class Open:
 @contextlib.asynccontextmanager
 async def guarded(listener: Listener) -> AsyncIterator[Open]:
     opened = Open()
-    opened.listener = await Guard(opened.counters).stream(opened.make, listener)
+    opened.listener = await Guard(opened.counters, opened.visits).stream(opened.make, listener)
     try:
         yield opened
     finally:

@@ -36,10 +36,15 @@ class LoopClock:
 
 @dataclass
 class Meter:
-    """Registers by wire address. `missing`: answered with exception 02. `dead`: no answer."""
+    """
+    Registers by wire address. `missing`: answered with exception 02. `silent`: not answered at all. `deaf`: requests
+    not heard. `dead`: no answer.
+    """
 
     registers: dict[int, int] = field(default_factory=dict)
     missing: set[int] = field(default_factory=set)
+    silent: set[int] = field(default_factory=set)
+    deaf: int = 0
     dead: bool = False
     exception: int = 0
     lie: Callable[[bytes], bytes] | None = None
@@ -52,6 +57,11 @@ class Meter:
     def answer(self, pdu: bytes) -> bytes | None:
         function, address, count = struct.unpack(">BHH", pdu[:5])
         if self.dead or (function > 4 and self.deaf_to_writes):
+            return None
+        if self.deaf:
+            self.deaf -= 1
+            return None
+        if self.silent & set(range(address, address + count)):
             return None
         if self.exception:
             return bytes((function | 0x80, self.exception))

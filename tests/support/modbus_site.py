@@ -1,16 +1,17 @@
 """A synthetic site of meters for the Modbus server: every kind of point, energies a float64 cannot hold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from bridge.config.ledger import Ledger
+from bridge.core.event import Event
 from bridge.core.point import DeviceDef, Kind, Nominal, PointDef, Role, Sample, Wiring
 from bridge.core.ports import Projected, SiteFacts
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.projections.modbus.mapping import Mapping, project
 from bridge.workers.worker import WorkerSpec
-from tests.support.ledger import FreshNumbers
 
 NOW_NS = 1_700_000_000_123_000_000
 ENERGIES = ("active_energy_import", "active_energy_export", "reactive_energy_import")
@@ -86,9 +87,17 @@ def mapping(port: int = 0, /, **more: object) -> Mapping:
 
 
 def projected(facts: SiteFacts, port: int = 0, /, **more: object) -> Projected:
-    return project(mapping(port, **more), facts, FreshNumbers())
+    return project(mapping(port, **more), facts, Ledger())
 
 
 def spec_of(facts: SiteFacts, port: int, /, **more: object) -> WorkerSpec:
     made = projected(facts, port, **more)
     return WorkerSpec("modbus", SERVER, msgspec.msgpack.encode(made.plan), made.needs)
+
+
+class FakeEvents:
+    """EventStream on which nothing happens."""
+
+    def subscribe(self, deliver: Callable[[Event], None], lost: Callable[[int, int], None]) -> Callable[[], None]:
+        del deliver, lost
+        return lambda: None

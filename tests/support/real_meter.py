@@ -23,6 +23,18 @@ def prompt(unit_id: int, pdu: bytes) -> tuple[float, bytes]:
     return 0.0, meter(rtu_frame(unit_id, pdu))[1:-2]
 
 
+class InOrder:
+    """Call later, but never overtake: a device on a line answers one request after the other."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def call_later(self, delay_s: float, send: Callable[[bytes], None], frame: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        self._until = max(loop.time() + delay_s, self._until)
+        loop.call_at(self._until, send, frame)
+
+
 @contextmanager
 def pty(link: Path) -> Iterator[int]:
     """Yield the device's end of a new terminal; `link` leads to ours."""
@@ -42,20 +54,22 @@ def pty(link: Path) -> Iterator[int]:
 def pty_meter(link: Path, answer: Answer = prompt) -> Iterator[int]:
     """A meter on a terminal that takes each read of the descriptor for one request."""
     loop = asyncio.get_running_loop()
+    in_order = InOrder()
     gone = False
 
-    def write(device: int, frame: bytes) -> None:
-        if not gone:
-            os.write(device, frame)
-
-    def readable(device: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            request = os.read(device, 300)
-            delay_s, reply = answer(request[0], request[1:-2])
-            loop.call_later(delay_s, write, device, rtu_frame(request[0], reply))
-
     with pty(link) as device:
-        loop.add_reader(device, readable, device)
+
+        def write(frame: bytes) -> None:
+            if not gone:
+                os.write(device, frame)
+
+        def readable() -> None:
+            with contextlib.suppress(BlockingIOError):
+                request = os.read(device, 300)
+                delay_s, reply = answer(request[0], request[1:-2])
+                in_order.call_later(delay_s, write, rtu_frame(request[0], reply))
+
+        loop.add_reader(device, readable)
         try:
             yield device
         finally:
@@ -69,6 +83,7 @@ class SocketMeter(asyncio.Protocol):
     def __init__(self, answer: Answer, rtu: bool, connections: set[asyncio.Transport]) -> None:
         self._answer, self._rtu, self._connections = answer, rtu, connections
         self._reader = MbapReader()
+        self._in_order = InOrder()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -82,7 +97,7 @@ class SocketMeter(asyncio.Protocol):
         later = asyncio.get_running_loop().call_later
         if self._rtu:
             delay_s, reply = self._answer(data[0], data[1:-2])
-            later(delay_s, self._transport.write, rtu_frame(data[0], reply))
+            self._in_order.call_later(delay_s, self._transport.write, rtu_frame(data[0], reply))
             return
         self._reader.feed(data)
         for request in self._reader.requests():

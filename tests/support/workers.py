@@ -1,7 +1,9 @@
 """A core with a store, a simulated serial line and real child processes, for tests and benchmarks."""
 
 import asyncio
+import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +26,22 @@ from tests.support.echo.mapping import Habit, Plan
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = Grant.EVENTS | Grant.COMMANDS | Grant.RAW_LINES
+
+
+def spare_ports(count: int) -> int:
+    """
+    First of `count` ports nobody uses now. Below the range of outgoing connections, so that a worker gets its port
+    again after a restart, and elsewhere for every test process.
+    """
+    for step in range(100):
+        first = 20_200 + (os.getpid() * 4 + step) % (200 - count)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                sock = held.enter_context(socket.socket())
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(("127.0.0.1", port))
+            return first
+    raise OSError("no port is free")
 
 
 def definition(index: int, name: str | None = None, unit: str = "V") -> PointDef:

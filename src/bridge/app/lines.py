@@ -8,9 +8,11 @@ from bridge.core.errors import (
     ConnectionLost,
     FieldError,
     FramingError,
+    LineBusy,
     RawFailure,
     RawRefused,
     ReplyTimeout,
+    RequestRefused,
 )
 from bridge.field.channel import FieldChannel
 from bridge.field.line import Use
@@ -22,6 +24,8 @@ _FAILURES: tuple[tuple[type[FieldError], RawFailure], ...] = (
     (ConnectionLost, RawFailure.NOT_CONNECTED),
     (ReplyTimeout, RawFailure.TIMED_OUT),
     (FramingError, RawFailure.BAD_REPLY),
+    (LineBusy, RawFailure.BUSY),
+    (RequestRefused, RawFailure.REFUSED_BY_POLICY),
 )
 
 

@@ -143,6 +143,12 @@ def changed_indexes(old: Sequence[PointDef], new: Sequence[PointDef]) -> frozens
     return frozenset(changed | before.keys())
 
 
+def changed_devices(old: Sequence[DeviceDef], new: Sequence[DeviceDef]) -> frozenset[str]:
+    """Ids of devices that came, went or mean something else."""
+    before, after = ({d.id: msgspec.structs.replace(d, declared_at="") for d in devices} for devices in (old, new))
+    return frozenset(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
 def keep_indexes(old: Sequence[PointDef], new: Sequence[PointDef]) -> list[PointDef]:
     """Give `new` the indexes `old` had for the same id; new ids come after every index ever used."""
     used = {d.id: d.index for d in old}

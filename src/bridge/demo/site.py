@@ -34,7 +34,8 @@ def write_site(source: Path, target: Path, endpoints: Mapping[str, PtyEndpoint |
     """
     Write the site of `source` into `target`, its state directory being the folder above; return its site.yaml.
 
-    The ledger of `target` is kept, so that numbers stay from start to start. Raises: ConfigError, OSError.
+    Its numbers are those of the shipped ledger, from start to start and from machine to machine.
+    Raises: ConfigErrors, OSError.
     """
     target.mkdir(parents=True, exist_ok=True)
     site = _load(source / "site.yaml")
@@ -46,14 +47,16 @@ def write_site(source: Path, target: Path, endpoints: Mapping[str, PtyEndpoint |
         mapping["listener"] = {**mapping.get("listener", {}), "bind": HOST, "port": port_base + PORT_OFFSETS[protocol]}
         _save(target / file_name, mapping)
     _save(target / "site.yaml", site)
-    if not (target / LEDGER_FILE).exists() and (source / LEDGER_FILE).exists():
+    (target / LEDGER_FILE).unlink(missing_ok=True)
+    if (source / LEDGER_FILE).exists():
         shutil.copyfile(source / LEDGER_FILE, target / LEDGER_FILE)
     return target / "site.yaml"
 
 
 def _connect(channel: dict[str, Any], endpoint: PtyEndpoint | TcpEndpoint) -> None:
     if isinstance(endpoint, PtyEndpoint):
-        channel["port"] = endpoint.path
+        # a pseudo-terminal takes no parity
+        channel["port"], channel["framing"] = endpoint.path, "8N1"
     else:
         channel["host"], channel["port"] = endpoint.host, endpoint.port
 

@@ -41,8 +41,13 @@ class BackOff:
     def wait_s(self) -> float:
         return max(0, self._due_at - self._now()) / 1e9
 
-    def failed(self) -> None:
+    def begins(self) -> None:
+        """Say that an attempt begins; it counts as failed until `worked`, for some accept and hang up."""
         self._delay_s = min(max(FIRST_BACK_OFF_S, 2 * self._delay_s), LAST_BACK_OFF_S)
+        self.failed()
+
+    def failed(self) -> None:
+        """Say that the attempt has just failed: the pause runs from now."""
         self._due_at = self._now() + round(self._delay_s * 1e9)
 
     def worked(self) -> None:

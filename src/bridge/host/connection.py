@@ -110,6 +110,8 @@ class Connection(asyncio.Protocol):
         self.heard = self.seated = self.gone = self.opening = False
         self.held_since: float | None = None
         self.transport: asyncio.Transport | None = None
+        # until `make` has made one, and for good if it raises
+        self.protocol: asyncio.BaseProtocol = asyncio.Protocol()
         self._front: GuardedTransport | None = None
 
     def alive(self) -> bool:
@@ -126,6 +128,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment] # uvloop's are no subclass of asyncio.Transport
         assert self.transport is not None
+        if self.gone:
+            # dropped while it was being opened
+            self.transport.abort()
+            return
         self._front = GuardedTransport(self.transport, self)
         self.adopt(self._make())
         self.transport.set_protocol(self)

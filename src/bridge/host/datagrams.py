@@ -9,6 +9,7 @@ from typing import cast
 from bridge.core.listener import Listener
 from bridge.host import sockets
 from bridge.host.gate import Networks
+from bridge.host.visits import OwnVisits
 
 _log = logging.getLogger("bridge.guard")
 # Addresses with a bucket that is not full; ours. A full bucket needs no memory.
@@ -50,9 +51,15 @@ class DatagramFront(asyncio.DatagramProtocol):
     """Loop thread only; 0.3 us per datagram that passes."""
 
     def __init__(
-        self, protocol: asyncio.DatagramProtocol, listener: Listener, counters: dict[str, int], port: int
+        self,
+        protocol: asyncio.DatagramProtocol,
+        listener: Listener,
+        counters: dict[str, int],
+        port: int,
+        visits: OwnVisits,
     ) -> None:
         self._protocol, self._counters, self._port = protocol, counters, port
+        self._visits, self._bind = visits, listener.bind
         self._loop = asyncio.get_running_loop()
         self._buckets = Buckets(listener.peer_rate)
         self._networks = Networks(listener.networks)
@@ -70,13 +77,13 @@ class DatagramFront(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         host = addr[0]
         if not self._known.get(host) and not self._allowed(host):
-            self._drop("refused_network", host)
+            self._refused("refused_network", data, addr)
         elif self._buckets.take(host):
             if self._timer is None:
                 self._timer = self._loop.call_later(_FILL_S, self._fill)
             self._deliver(data, addr)
         else:
-            self._drop("datagrams_dropped", host)
+            self._refused("datagrams_dropped", data, addr)
 
     def error_received(self, exc: Exception) -> None:
         self._protocol.error_received(exc)
@@ -104,6 +111,12 @@ class DatagramFront(asyncio.DatagramProtocol):
     def _fill(self) -> None:
         self._timer = self._loop.call_later(_FILL_S, self._fill) if self._buckets.fill() else None
 
+    def _refused(self, key: str, data: bytes, addr: tuple[str, int]) -> None:
+        if self._visits.is_ours(addr[0], addr[1], self._bind):
+            self._deliver(data, addr)
+        else:
+            self._drop(key, addr[0])
+
     def _drop(self, key: str, host: str) -> None:
         count = self._counters[key] = self._counters.get(key, 0) + 1
         # powers of two: a flood costs no log calls
@@ -126,13 +139,13 @@ class DatagramListener:
 
 
 async def open_datagram(
-    make: Callable[[], asyncio.DatagramProtocol], listener: Listener, counters: dict[str, int]
+    make: Callable[[], asyncio.DatagramProtocol], listener: Listener, counters: dict[str, int], visits: OwnVisits
 ) -> DatagramListener:
     """Raises: OSError; ValueError for a network that is none."""
     sock = sockets.bound(socket.SOCK_DGRAM, listener.bind, listener.port)
     port = int(sock.getsockname()[1])
     try:
-        front = DatagramFront(make(), listener, counters, port)
+        front = DatagramFront(make(), listener, counters, port, visits)
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: front, sock=sock)
     except BaseException:
         sock.close()

@@ -39,11 +39,13 @@ class Seats(Generic[C]):
         # in the order of their coming
         self._waiting: dict[C, str] = {}
         self._seated: dict[C, str] = {}
+        # ourselves: no limit and no count
+        self._visitors: dict[C, None] = {}
         self._waiting_of: Counter[str] = Counter()
         self._seated_of: Counter[str] = Counter()
 
     def everybody(self) -> list[C]:
-        return [*self._waiting, *self._seated]
+        return [*self._waiting, *self._seated, *self._visitors]
 
     def has_room(self, address: str) -> bool:
         if len(self._seated) >= self._most:
@@ -61,8 +63,14 @@ class Seats(Generic[C]):
         self._waiting_of[address] += 1
         return gone
 
+    def visit(self, connection: C) -> None:
+        """As `come`, for a probe of our own."""
+        self._visitors[connection] = None
+
     def sit(self, connection: C) -> bool:
         """False: every seat is taken, or it has left already."""
+        if connection in self._visitors:
+            return True
         address = self._waiting.get(connection)
         if address is None or not self.has_room(address):
             return False
@@ -73,6 +81,7 @@ class Seats(Generic[C]):
 
     def leave(self, connection: C) -> None:
         """May be called twice."""
+        self._visitors.pop(connection, None)
         for rows, counts in ((self._waiting, self._waiting_of), (self._seated, self._seated_of)):
             address = rows.pop(connection, None)
             if address is not None:

@@ -9,6 +9,7 @@ from bridge.host.datagrams import DatagramListener, open_datagram
 from bridge.host.relay import ClientSide, Relay, RelayListener, any_byte
 from bridge.host.stream import StreamListener
 from bridge.host.tls import server_context
+from bridge.host.visits import OwnVisits
 
 
 class Guard:
@@ -19,17 +20,17 @@ class Guard:
     whole first message), closed_idle, closed_slow (does not read), closed_garbage, relay_failed, datagrams_dropped.
     """
 
-    def __init__(self, counters: dict[str, int]) -> None:
-        self._counters = counters
+    def __init__(self, counters: dict[str, int], visits: OwnVisits | None = None) -> None:
+        self._counters, self._visits = counters, visits or OwnVisits()
 
     async def stream(self, make: Callable[[], object], listener: Listener) -> StreamListener:
         factory = cast("Callable[[], asyncio.BaseProtocol]", make)
         context = server_context(listener.tls) if listener.tls is not None else None
-        return StreamListener(factory, listener, self._counters, context)
+        return StreamListener(factory, listener, self._counters, context, self._visits)
 
     async def datagram(self, make: Callable[[], object], listener: Listener) -> DatagramListener:
         factory = cast("Callable[[], asyncio.DatagramProtocol]", make)
-        return await open_datagram(factory, listener, self._counters)
+        return await open_datagram(factory, listener, self._counters, self._visits)
 
     async def relay(
         self, listener: Listener, host: str, port: int, is_whole: Callable[[bytes], bool] = any_byte

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -24,7 +25,8 @@ from bridge.core.ports import Projection, ProjectionContext
 from bridge.host import log
 from bridge.host.guard import Guard
 from bridge.host.image import PointImage
-from bridge.host.probe import ProbeTiming, watch
+from bridge.host.probe import ProbeTiming, Probing, watch
+from bridge.host.visits import OwnVisits
 from bridge.host.worker_end import RECEIVE_BYTES, WorkerEnd
 from bridge.link import wire
 from bridge.link.pipe import Pipe
@@ -71,7 +73,7 @@ async def host(module: str, sock: socket.socket) -> Exit:
                 return Exit.CORE_LOST
         log.configure(hello.name, clock)
         _own_folder(hello.state_dir)
-        opened = asyncio.Event()
+        opened, visits = asyncio.Event(), OwnVisits()
         projection = cast("type[Projection]", importlib.import_module(module).PROJECTION)
         context = ProjectionContext(
             plan=msgspec.msgpack.decode(hello.plan, type=projection.Plan),
@@ -79,13 +81,13 @@ async def host(module: str, sock: socket.socket) -> Exit:
             commands=link,
             events=link,
             lines=link,
-            listeners=Guard(link.counters),
+            listeners=Guard(link.counters, visits),
             clock=clock,
             state_dir=hello.state_dir,
             counters=link.counters,
             ready=opened.set,
         )
-        return await _serve(projection(), context, link, opened)
+        return await _serve(projection(), context, link, Probing(opened, visits))
     except Exception as exc:  # noqa: BLE001 - the last who can say in one line why the process ends
         _log.critical("projection_failed error=%s", log.describe(exc))
         return Exit.FAILED
@@ -99,11 +101,10 @@ async def _before_end(wanted: asyncio.Future[T], link: WorkerEnd) -> bool:
     return wanted.done()
 
 
-async def _serve(projection: Projection, context: ProjectionContext, link: WorkerEnd, opened: asyncio.Event) -> Exit:
+async def _serve(projection: Projection, context: ProjectionContext, link: WorkerEnd, probe: Probing) -> Exit:
     running = asyncio.ensure_future(projection.run(context))
-    probing = asyncio.ensure_future(
-        watch(projection, opened, lambda: link.ready(os.getpid()), link.counters, ProbeTiming())
-    )
+    ready = partial(link.ready, os.getpid())
+    probing = asyncio.ensure_future(watch(projection, probe, ready, link.counters, ProbeTiming()))
     either: list[asyncio.Future[None] | asyncio.Future[str]] = [running, probing, link.ended]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     _die_soon()

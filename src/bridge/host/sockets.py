@@ -42,7 +42,7 @@ def bound(kind: socket.SocketKind, host: str, port: int) -> socket.socket:
 
 
 def prepare(sock: socket.socket) -> None:
-    """An accepted connection: no delay, and the dead are noticed."""
+    """An accepted connection: no delay, and the dead are noticed. Raises: OSError if it was reset already."""
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

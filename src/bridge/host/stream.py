@@ -10,6 +10,7 @@ from bridge.core.listener import Listener
 from bridge.host import sockets
 from bridge.host.connection import Connection
 from bridge.host.gate import Networks, Seats
+from bridge.host.visits import OwnVisits
 
 _log = logging.getLogger("bridge.guard")
 # Connections accepted before the loop gets its turn: 32 refusals are under 1 ms.
@@ -31,10 +32,11 @@ class StreamListener:
         listener: Listener,
         counters: dict[str, int],
         context: ssl.SSLContext | None,
+        visits: OwnVisits,
     ) -> None:
         """Raises: OSError; ValueError for a network that is none."""
         self._make, self._listener, self._counters, self._context = make, listener, counters, context
-        self._loop = asyncio.get_running_loop()
+        self._visits, self._loop = visits, asyncio.get_running_loop()
         self._networks = Networks(listener.networks)
         self._seats: Seats[Connection] = Seats(listener)
         self._opening: dict[Connection, asyncio.Task[None]] = {}
@@ -97,39 +99,42 @@ class StreamListener:
                 self._loop.remove_reader(self._sock)
                 self._resume = self._loop.call_later(_OUT_OF_RESOURCES_S, self._accept_again)
                 return
-            self._admit(sock, str(address[0]))
+            self._admit(sock, str(address[0]), int(address[1]))
 
     def _accept_again(self) -> None:
         self._loop.add_reader(self._sock, self._acceptable)
 
-    def _admit(self, sock: socket.socket, address: str) -> None:
-        if not self._networks.allows(address):
-            sockets.refuse(sock)
-            self.count("refused_network", address)
+    def _admit(self, sock: socket.socket, address: str, port: int) -> None:
+        if self._visits.is_ours(address, port, self._listener.bind):
+            self._seats.visit(self._welcome(sock, address))
             return
-        if not self._seats.has_room(address):
+        refusal = self._refusal(address)
+        if refusal:
             sockets.refuse(sock)
-            self.count("refused_full", address)
-            return
-        try:
-            sockets.prepare(sock)
-        except OSError:
-            # reset before we came to it
-            sock.close()
+            self.count(refusal, address)
             return
         self.count("accepted", address)
-        connection = Connection(self, self._make, address, self.now() + self._listener.first_message_s)
-        gives_way = self._seats.come(connection, address)
+        gives_way = self._seats.come(self._welcome(sock, address), address)
         if gives_way is not None:
             self._end(gives_way, "closed_silent")
+
+    def _refusal(self, address: str) -> str:
+        if not self._networks.allows(address):
+            return "refused_network"
+        return "" if self._seats.has_room(address) else "refused_full"
+
+    def _welcome(self, sock: socket.socket, address: str) -> Connection:
+        connection = Connection(self, self._make, address, self.now() + self._listener.first_message_s)
         task = self._loop.create_task(self._open(connection, sock))
         self._opening[connection] = task
         task.add_done_callback(lambda task: self._opened(connection, sock, task))
         if self._timer is None:
             self._timer = self._loop.call_later(self._sweep_s, self._sweep)
+        return connection
 
     async def _open(self, connection: Connection, sock: socket.socket) -> None:
         connection.opening = True
+        sockets.prepare(sock)
         timeout_s = self._listener.first_message_s if self._context is not None else None
         await self._loop.connect_accepted_socket(
             lambda: connection, sock, ssl=self._context, ssl_handshake_timeout=timeout_s
@@ -149,7 +154,8 @@ class StreamListener:
                 # afterwards it belongs to the loop
                 sock.close()
         if isinstance(failed, ssl.SSLError | OSError | TimeoutError):
-            self.count("refused_tls", connection.address)
+            if self._context is not None:
+                self.count("refused_tls", connection.address)
         elif failed is not None:
             connection.drop()
             context = {"message": f"opening a connection to port {self._port}", "exception": failed}

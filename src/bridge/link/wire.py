@@ -21,8 +21,8 @@ from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.quality import Quality
 
 WIRE_VERSION = 1
-# Bytes; core to worker. A chunk of 1,000 points with texts of 255 characters is 300 kB.
-TO_WORKER_LIMIT = 1 << 20
+# Bytes; core to worker, which trusts it. The largest is the Hello: the Modbus plan of 80,000 points is 3.5 MB.
+TO_WORKER_LIMIT = 1 << 25
 # Bytes; worker to core. The largest is a Health with 48 counters, 2 kB; a worker is not trusted with more.
 TO_CORE_LIMIT = 1 << 14
 # Points per Definitions, Snapshot or catch-up frame: 25 to 42 kB; 0.12 ms of CPU to make, 0.14 ms to read.

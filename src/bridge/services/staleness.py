@@ -30,7 +30,9 @@ class Staleness:
         self._after: dict[int, int] = {}
         self._source: dict[int, int] = {}
         self._heard: dict[int, int] = {}
+        # points to look at by tick; the tick a point waits for, so that none waits twice
         self._ticks: dict[int, list[int]] = {}
+        self._waiting: dict[int, int] = {}
         self._stale: set[int] = set()
         self._lapsed: list[int] = []
         self._tick = self._clock.monotonic_ns() // _TICK_NS
@@ -49,8 +51,8 @@ class Staleness:
         self._source = {i: self._source.get(i, self._store.get(i).source_ns) for i in self._after}
         self._heard = {i: self._heard.get(i, now) for i in self._after}
         self._stale &= self._after.keys()
-        self._ticks = {}
-        for index in self._after:
+        self._ticks, self._waiting = {}, {}
+        for index in self._after.keys() - self._stale:
             self._wait(index)
 
     def close(self) -> None:
@@ -69,14 +71,18 @@ class Staleness:
     def due(self) -> list[int]:
         """Return the points to look at now."""
         tick = self._clock.monotonic_ns() // _TICK_NS
-        due, self._lapsed = self._lapsed, []
+        due = [index for index in self._lapsed if index in self._stale]
+        self._lapsed = []
         if tick - self._tick > len(self._ticks):
             # the loop stood still, or the machine slept: fewer lists than ticks
             passed = sorted(at for at in self._ticks if at <= tick)
         else:
             passed = list(range(self._tick, tick + 1))
         for at in passed:
-            due += self._ticks.pop(at, ())
+            for index in self._ticks.pop(at, ()):
+                if self._waiting.get(index) == at:
+                    del self._waiting[index]
+                    due.append(index)
         self._tick = tick
         return due
 
@@ -101,7 +107,10 @@ class Staleness:
             self._store.publish(batch)
 
     def _wait(self, index: int) -> None:
+        if index in self._waiting:
+            return
         at = max((self._heard[index] + self._after[index]) // _TICK_NS + 1, self._tick + 1)
+        self._waiting[index] = at
         waiting = self._ticks.get(at)
         if waiting is None:
             self._ticks[at] = [index]

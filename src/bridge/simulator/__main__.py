@@ -6,7 +6,9 @@ import os
 import signal
 import stat
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -61,9 +63,21 @@ async def _simulate(site: SiteConfig, arguments: argparse.Namespace) -> None:
         else:
             sys.stdout.write(text.decode() + "\n")
             sys.stdout.flush()
-        await ended.wait()
+        await _first(ended.wait(), simulation.broken())
     finally:
         await simulation.stop()
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait for the first of them and give up the others. Raises: what the first raised."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    for task in done:
+        task.result()
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:

@@ -42,24 +42,28 @@ class Cell:
         self._per_unit = float(1 / self._scale) if self._scale else 0.0
         self._range = INTEGER_RANGE.get(register.type)
         self._is_bit = register.table in (Table.COIL, Table.DISCRETE_INPUT)
+        # asked once: an enum in a set costs a Python call each time
+        self._is_float = register.type in _FLOAT_TYPES
+        self._is_text = register.type in _TEXT_TYPES
+        self._is_time = register.type in _TIME_TYPES
 
     def raw(self, value: Value) -> Raw:
         """Return what the register holds for `value`, at the end of its range where that is exceeded."""
         kind, stored = self.definition.kind, self.register.type
         if kind is Kind.ANALOG and not isinstance(value, str) and value is not None:
             number = float(value) - self.register.offset
-            if stored in _FLOAT_TYPES:
+            if self._is_float:
                 scaled = number * self._per_unit
                 return single(scaled) if stored is RegisterType.FLOAT32 else scaled
             return self._inside(round(number * self._per_unit))
         if kind is Kind.ACCUMULATOR and isinstance(value, int):
-            if stored in _FLOAT_TYPES:
+            if self._is_float:
                 return self._float_of_count(value)
             return self._inside(math.floor(value / self._counts))
-        if stored in _TEXT_TYPES:
+        if self._is_text:
             room = self.register.count * (1 if stored is RegisterType.STRING16 else 2)
             return str(value)[:room]
-        if stored in _TIME_TYPES:
+        if self._is_time:
             return int(value or 0)
         if kind is Kind.TEXT:
             digits = "".join(c for c in str(value) if c.isdigit())
@@ -83,7 +87,7 @@ class Cell:
         elif isinstance(raw, float):
             if not math.isfinite(raw):
                 raise BadValue(f"expected a value the register can hold, found {value}")
-        elif held != value and self.register.type not in _TIME_TYPES:
+        elif held != value and not self._is_time:
             raise BadValue(f"expected a value the register can hold, found {value}")
         self.words(raw)
         return raw
@@ -102,9 +106,9 @@ class Cell:
     def held(self, raw: Raw) -> Value:
         """Return the value a reader of the register gets, in the conventions of `core.point.Value`."""
         kind, stored = self.definition.kind, self.register.type
-        if stored in _TEXT_TYPES:
+        if self._is_text:
             return str(raw).strip()
-        if stored in _TIME_TYPES:
+        if self._is_time:
             step = _SECOND_NS if stored is RegisterType.UNIX_TIME else 1_000_000
             return int(raw) // step * step
         if isinstance(raw, str):
@@ -149,10 +153,14 @@ class Cell:
             return number
         low, high = self._range
         inside = min(max(number, low), high)
-        # a code the meter file calls "no value" is never sent as one
-        while inside in self.register.invalid and inside > low:
-            inside -= 1
+        # what the meter file calls "no value" is never sent for one: a step below, or above where there is none
+        if self._is_no_value(inside):
+            inside += -1 if inside > low else 1
         return inside
+
+    def _is_no_value(self, raw: Raw) -> bool:
+        invalid = self.register.invalid
+        return raw in invalid or (isinstance(raw, int) and raw < 0 and raw % (1 << 16 * self.register.count) in invalid)
 
     def _float_of_count(self, count: int) -> float:
         """Return the register value that shows `count`: the nearest, or the one above where that shows one less."""

@@ -52,12 +52,14 @@ class _Entry:
 class SimulatedMeter:
     """One device. `fault` None = healthy; `noise_rate` None = every reply is damaged, else the share of bytes."""
 
-    def __init__(self, device: FieldDevice, seed: int, utc_ns: int, holes: Holes = Holes.FILLED) -> None:
+    def __init__(
+        self, device: FieldDevice, seed: int, utc_ns: int, holes: Holes = Holes.FILLED, baud: int = 9600
+    ) -> None:
         self.device = device
         self.fault: Fault | None = None
         self.noise_rate: float | None = None
         circuits = frozenset(point.definition.meaning.circuit for point in device.points)
-        self.state = MeterState(device.definition, circuits, seed, utc_ns)
+        self.state = MeterState(device.definition, circuits, seed, utc_ns, baud)
         self._entries = self._make_entries()
         self._writes = [point for point in device.points if point.write is not None]
         self._static = background(device, self.state.serial, self._exponents, holes)
@@ -76,6 +78,11 @@ class SimulatedMeter:
         """Return every readable point in its unit, energy with all its digits."""
         self._refresh()
         return {name: entry.cell.shown(entry.raw) for name, entry in self._entries.items()}
+
+    def held(self) -> dict[str, Value]:
+        """Return every readable point in the conventions of `core.point.Value`."""
+        self._refresh()
+        return {name: entry.cell.held(entry.raw) for name, entry in self._entries.items()}
 
     def shown_point(self, name: str) -> Shown:
         """Return one point. Raises: UnknownPoint."""

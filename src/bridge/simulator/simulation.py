@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from bridge.config.model import FieldDevice, SiteConfig
-from bridge.config.site import Channel, RtuChannel, RtuOverTcpChannel
+from bridge.config.site import Channel, RtuChannel, RtuOverTcpChannel, TcpChannel
 from bridge.core.clock import Clock
 from bridge.field.alarm import Alarm, TimerFdAlarm
 from bridge.simulator.control import ControlServer
@@ -75,7 +75,13 @@ class Simulation:
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
         utc_ns = self._clock.utc_ns()
         self.meters = {
-            device.definition.id: SimulatedMeter(device, self._settings.seed, utc_ns, self._settings.holes)
+            device.definition.id: SimulatedMeter(
+                device,
+                self._settings.seed,
+                utc_ns,
+                self._settings.holes,
+                _baud(site.channels[device.definition.channel]),
+            )
             for device in site.field
         }
         try:
@@ -91,6 +97,11 @@ class Simulation:
             raise
         self._stepping = asyncio.get_running_loop().create_task(self._step_for_ever())
         return Endpoints(channels, self._control.url)
+
+    async def broken(self) -> None:
+        """Wait until the values can change no more, which only a mistake in a curve does. Raises: that mistake."""
+        if self._stepping is not None:
+            await asyncio.shield(self._stepping)
 
     async def stop(self) -> None:
         """Close everything; may be called again."""
@@ -143,3 +154,7 @@ class Simulation:
             for meter in self.meters.values():
                 meter.step(utc_ns, now_ns - last_ns)
             last_ns = now_ns
+
+
+def _baud(channel: Channel) -> int:
+    return 9600 if isinstance(channel, TcpChannel) else channel.baud

@@ -8,17 +8,15 @@ import msgspec
 from bridge.config.meter import PfSign
 from bridge.config.model import FieldPoint
 from bridge.core.point import Kind, PointDef, Value
-from bridge.core.quantity import Meaning, Phase, Quantity, Statistic
+from bridge.core.quantity import Meaning, Quantity, Statistic
 from bridge.core.units import UNITS
 from bridge.simulator.energy import INTEGRATED, WATT_HOUR, count_of, step_of
-from bridge.simulator.load import Flow
+from bridge.simulator.flows import reader_of
 from bridge.simulator.state import DEMAND_INTERVAL_S, DEMAND_TAU_S, MeterState, Tracker
 
 Source = Callable[[], Value]
 _SECOND_NS = 1_000_000_000
 _SECONDS = {"s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0}
-_ONE = {Phase.L1: 0, Phase.L1_N: 0, Phase.L2: 1, Phase.L2_N: 1, Phase.L3: 2, Phase.L3_N: 2}
-_LINES = {Phase.L1_L2: 0, Phase.L2_L3: 1, Phase.L3_L1: 2}
 _DEMANDS = {
     Quantity.ACTIVE_DEMAND: Quantity.ACTIVE_POWER,
     Quantity.REACTIVE_DEMAND: Quantity.REACTIVE_POWER,
@@ -48,7 +46,7 @@ _FIXED = {
     Quantity.K_FACTOR_CURRENT: 1.4,
     Quantity.CREST_FACTOR_VOLTAGE: 1.41,
     Quantity.CREST_FACTOR_CURRENT: 1.6,
-    Quantity.MODBUS_BAUDRATE: 9600.0,
+    Quantity.FIRMWARE_VERSION: 1.04,
 }
 # Texts of states that mean "as it should be", best first.
 _CALM = ("online", "ok", "normal", "valid", "good", "none", "no alarm", "inactive", "off", "no", "false", "import")
@@ -93,6 +91,8 @@ def source_of(point: FieldPoint, state: MeterState, pf_sign: PfSign) -> Source:
         return _direction(definition, state, code)
     if quantity is Quantity.MODBUS_ADDRESS:
         code = state.device.unit_id
+    if quantity is Quantity.MODBUS_BAUDRATE and state.baud in dict(definition.states):
+        code = state.baud
     if definition.kind is Kind.BINARY:
         flag = bool(code)
         return lambda: flag
@@ -105,7 +105,11 @@ def _index(definition: PointDef, state: MeterState) -> Index:
     if meaning.quantity in INTEGRATED and circuit is not None:
         terms = circuit.integrals.terms(meaning)
         step = step_of(definition.unit, definition.resolution)
-        return Index(lambda: circuit.integrals.total(terms), step, definition.modulus)
+        index = Index(lambda: circuit.integrals.total(terms), step, definition.modulus)
+        if meaning.statistic is Statistic.PARTIAL:
+            # zeroed by somebody since the meter was installed
+            index.set_to(circuit.integrals.total(terms) * step.denominator // step.numerator // 100)
+        return index
     # run hours, and counters of what nobody simulates: they count time
     second = Fraction(_SECONDS.get(definition.unit, 1.0))
     step = Fraction(10) ** definition.resolution * second * _SECOND_NS
@@ -136,6 +140,8 @@ def _fixed(point: FieldPoint, state: MeterState, factor: float) -> float:
     value = _FIXED.get(quantity, 0.0) * factor
     if quantity is Quantity.MODBUS_ADDRESS:
         value = float(state.device.unit_id)
+    if quantity is Quantity.MODBUS_BAUDRATE:
+        value = float(state.baud)
     if write is not None and write.values and value not in write.values:
         value = write.values[0]
     value = _clamped(value, definition.low, definition.high)
@@ -168,82 +174,12 @@ def _present(meaning: Meaning, state: MeterState, pf_sign: PfSign) -> Callable[[
     if meaning.quantity in INTEGRATED:
         terms = circuit.integrals.terms(meaning)
         return lambda: circuit.integrals.total(terms) / WATT_HOUR
-    of_flow = _of_flow(meaning, pf_sign)
+    of_flow = reader_of(meaning, pf_sign)
     if of_flow is not None:
         return lambda: of_flow(circuit.flow)
     if meaning.quantity is Quantity.RUN_HOURS:
         return lambda: (state.run_ns + state.elapsed_ns) / _SECOND_NS
     return None
-
-
-def _of_flow(meaning: Meaning, pf_sign: PfSign) -> Callable[[Flow], float] | None:
-    k = _ONE.get(meaning.phase)
-
-    def pick(one: Callable[[Flow], tuple[float, ...]], total: Callable[[Flow], float]) -> Callable[[Flow], float]:
-        if k is None:
-            return total
-        return lambda flow: one(flow)[k] if k < len(flow.u) else 0.0
-
-    match meaning.quantity:
-        case Quantity.ACTIVE_POWER:
-            return pick(lambda f: f.p, lambda f: f.p_total)
-        case Quantity.REACTIVE_POWER:
-            return pick(lambda f: f.q, lambda f: f.q_total)
-        case Quantity.APPARENT_POWER:
-            return pick(lambda f: f.s, lambda f: f.s_total)
-        case Quantity.POWER_FACTOR | Quantity.COS_PHI:
-            return _power_factor(k, pf_sign)
-        case Quantity.VOLTAGE:
-            return _voltage(meaning.phase, k)
-        case Quantity.CURRENT:
-            if meaning.phase is Phase.N:
-                return lambda f: f.i_neutral
-            # the system current is the mean of the phases (seed 002, 4.6.1)
-            return pick(lambda f: f.i, lambda f: sum(f.i) / len(f.i))
-        case Quantity.FREQUENCY:
-            return lambda f: f.frequency
-        case Quantity.VOLTAGE_UNBALANCE:
-            return lambda f: _unbalance(f.u)
-        case Quantity.CURRENT_UNBALANCE:
-            return lambda f: _unbalance(f.i)
-        case Quantity.THD_VOLTAGE | Quantity.THD_R_VOLTAGE:
-            return lambda f: f.distortion
-        case Quantity.THD_CURRENT | Quantity.THD_R_CURRENT | Quantity.TDD_CURRENT:
-            return lambda f: 4 * f.distortion
-        case _:
-            return None
-
-
-def _voltage(phase: Phase, k: int | None) -> Callable[[Flow], float]:
-    if phase in _LINES:
-        line = _LINES[phase]
-        return lambda f: f.u_line[line]
-    if phase is Phase.AVERAGE_LL:
-        return lambda f: sum(f.u_line) / 3
-    if phase is Phase.N:
-        return lambda f: 0.4
-    if k is None:
-        return lambda f: sum(f.u) / len(f.u)
-    return lambda f: f.u[k] if k < len(f.u) else 0.0
-
-
-def _power_factor(k: int | None, pf_sign: PfSign) -> Callable[[Flow], float]:
-    def factor(flow: Flow) -> float:
-        if k is not None and k >= len(flow.u):
-            return 0.0
-        p, q, s = (flow.p_total, flow.q_total, flow.s_total) if k is None else (flow.p[k], flow.q[k], flow.s[k])
-        size = abs(p) / s if s else 1.0
-        if pf_sign is PfSign.IEC:
-            return -size if p < 0 else size
-        # IEEE: negative where P and Q flow the same way (a lagging load)
-        return -size if pf_sign is PfSign.IEEE and p * q > 0 else size
-
-    return factor
-
-
-def _unbalance(values: tuple[float, ...]) -> float:
-    mean = sum(values) / len(values)
-    return max(abs(v - mean) for v in values) / mean if mean else 0.0
 
 
 def _tracker(meaning: Meaning, state: MeterState, pf_sign: PfSign) -> Tracker:

@@ -87,13 +87,15 @@ class Tracker:
 
 
 class MeterState:
-    """Everything one device measures. `forced_tariff`: somebody chose it; else it follows the hour."""
+    """
+    Everything one device measures. `forced_tariff`: somebody chose it; else it follows the hour. `baud`: of its line.
+    """
 
-    def __init__(self, device: DeviceDef, circuits: frozenset[int], seed: int, utc_ns: int) -> None:
+    def __init__(self, device: DeviceDef, circuits: frozenset[int], seed: int, utc_ns: int, baud: int = 9600) -> None:
         phases = 1 if device.wiring is Wiring.SINGLE_PHASE else 3
         nominal = device.nominal
         at_s = utc_ns / _SECOND_NS
-        self.device, self.utc_ns, self.elapsed_ns = device, utc_ns, 0
+        self.device, self.utc_ns, self.elapsed_ns, self.baud = device, utc_ns, 0, baud
         self.forced_tariff: int | None = None
         # B-SMART: the first circuit is the grid, the second what a solar roof produces (seed 000, 5.2)
         self.circuits = {

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from bridge.simulator.dialogue import BadStream, Dialogue, Reply
 from bridge.simulator.rtu import RtuEnd
@@ -48,13 +49,11 @@ class _Connection(asyncio.Protocol):
         self._late: set[asyncio.TimerHandle] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            transport.close()
-            return
+        # uvloop's transports are no subclasses of asyncio.Transport
+        self._transport = cast("asyncio.Transport", transport)
         if len(self._others) >= _MOST_CONNECTIONS:
-            transport.abort()
+            self._transport.abort()
             return
-        self._transport = transport
         self._others.add(self)
         if self._make_end is not None:
             self._end = self._make_end(self._send)
@@ -91,11 +90,9 @@ class _Connection(asyncio.Protocol):
         if not reply.is_late:
             self._send(reply.frame)
         elif len(self._late) < _MOST_LATE:
-            timer = asyncio.get_running_loop().call_later(reply.after_s, self._send_late, reply.frame)
-            self._late = {t for t in self._late if t.when() > asyncio.get_running_loop().time()} | {timer}
-
-    def _send_late(self, frame: bytes) -> None:
-        self._send(frame)
+            loop = asyncio.get_running_loop()
+            self._late = {timer for timer in self._late if timer.when() > loop.time()}
+            self._late.add(loop.call_later(reply.after_s, self._send, reply.frame))
 
     def _send(self, data: bytes) -> None:
         if self._transport is None:

@@ -31,7 +31,7 @@ _LAYOUT = {
     RegisterType.FLOAT64: ">d",
     RegisterType.BOOL: ">H",
 }
-_FLOATS = frozenset({RegisterType.FLOAT32, RegisterType.FLOAT64})
+_FLOAT_LAYOUTS = frozenset({">f", ">d"})
 _M10K = frozenset({RegisterType.UM10K, RegisterType.M10K})
 
 # Largest and smallest integer of a type that is a number: the codes for "no value" (seed 004) are left out.
@@ -53,6 +53,9 @@ def words_of(raw: Raw, kind: RegisterType, order: WordOrder, count: int) -> tupl
     Return the registers of `raw`, `count` of them for texts. Raises: struct.error or OverflowError for a number the
     type cannot hold, ValueError for a text that is too long.
     """
+    layout = _LAYOUT.get(kind)
+    if layout is not None:
+        return _arranged(struct.pack(layout, float(raw) if layout in _FLOAT_LAYOUTS else int(raw)), order)
     if kind in (RegisterType.STRING, RegisterType.STRING16):
         return _text_words(str(raw), kind, count)
     if kind is RegisterType.DATETIME4:
@@ -61,10 +64,8 @@ def words_of(raw: Raw, kind: RegisterType, order: WordOrder, count: int) -> tupl
         high, low = divmod(abs(int(raw)), 10_000)
         sign = -1 if int(raw) < 0 else 1
         return _arranged(struct.pack(">HH" if kind is RegisterType.UM10K else ">hh", sign * high, sign * low), order)
-    if kind is RegisterType.UNIX_TIME:
-        return _arranged(struct.pack(">I", int(raw) // 1_000_000_000), order)
-    number = float(raw) if kind in _FLOATS else int(raw)
-    return _arranged(struct.pack(_LAYOUT[kind], number), order)
+    # UNIX_TIME, the last one
+    return _arranged(struct.pack(">I", int(raw) // 1_000_000_000), order)
 
 
 def raw_of(words: Sequence[int], kind: RegisterType, order: WordOrder) -> Raw:
@@ -99,15 +100,13 @@ def single_above(value: float) -> float:
 
 
 def _arranged(high_first: bytes, order: WordOrder) -> tuple[int, ...]:
-    words = [high_first[at] << 8 | high_first[at + 1] for at in range(0, len(high_first), 2)]
-    if len(words) == 1:
-        # the protocol itself says high byte first for one register (Application Protocol V1.1b3, 4.2)
-        return (words[0],)
-    if order in (WordOrder.BADC, WordOrder.DCBA):
-        words = [(w & 0xFF) << 8 | w >> 8 for w in words]
-    if order in (WordOrder.CDAB, WordOrder.DCBA):
-        words.reverse()
-    return tuple(words)
+    words: tuple[int, ...] = struct.unpack(f">{len(high_first) // 2}H", high_first)
+    if order is WordOrder.ABCD or len(words) == 1:
+        # of one register the protocol itself says: high byte first (Application Protocol V1.1b3, 4.2)
+        return words
+    if order is not WordOrder.CDAB:
+        words = tuple((w & 0xFF) << 8 | w >> 8 for w in words)
+    return words if order is WordOrder.BADC else words[::-1]
 
 
 def _unarranged(words: Sequence[int], order: WordOrder) -> tuple[int, ...]:

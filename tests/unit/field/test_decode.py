@@ -12,6 +12,7 @@ from pymodbus.client.mixin import ModbusClientMixin
 
 from bridge.config.meter import RegisterType, Table, WordOrder
 from bridge.config.model import Register
+from bridge.core.accumulator import count_of_float
 from bridge.core.point import Kind, PointDef
 from bridge.core.quality import Quality
 from bridge.core.quantity import Direction, Meaning
@@ -316,3 +317,18 @@ def test_no_bytes_make_it_raise_or_show_a_number_that_is_none(
         assert -1e6 <= value <= 1e6
     if meant is Kind.ACCUMULATOR and value is not None and not isinstance(value, str):
         assert 0 <= value < 2**63
+
+
+@given(
+    st.floats(0, 2e7)
+    | st.integers(0, 10**9).map(lambda n: n / 100 + 1e-8)
+    | st.integers(0, 10**9).map(lambda n: n / 100),
+    st.sampled_from([1, 10, 100, 1000]),
+)
+def test_the_short_way_to_a_count_gives_what_exact_arithmetic_gives(value: float, scale: int) -> None:
+    steps = Fraction(value) * scale
+    nearest = round(steps)
+    tolerance = max(Fraction(1, 1_000_000), Fraction(math.ulp(value)) * scale / 2)
+    expected = nearest if abs(steps - nearest) <= tolerance else math.floor(steps)
+
+    assert count_of_float(value, Fraction(scale)) == expected

@@ -140,6 +140,20 @@ async def test_the_local_echo_is_ignored() -> None:
     assert await master.exchange(1, b"\x06\x00\x01\x00\x02", 0.3) == b"\x06\x00\x01\x00\x02"
 
 
+@pytest.mark.parametrize("pdu", [read(0, 2), b"\x2b\x0e\x01\x00"])
+@pytest.mark.parametrize("noise", [b"\xff", b"\x01", b"\x01\x03\x04\x00", b"\x01\x2b"])
+@pytest.mark.parametrize("begin_s", [0.0, 0.015])
+async def test_a_line_that_is_never_quiet_ends_the_wait(pdu: bytes, noise: bytes, begin_s: float) -> None:
+    wire = FakeWire(lambda request: b"", chunk=len(noise))
+    master = master_on(wire)
+    wire.send(noise * 3000, begin_s)
+    start = now()
+    with pytest.raises((FramingError, ReplyTimeout)):
+        await master.exchange(1, pdu, 0.3)
+
+    assert now() - start < 1.5
+
+
 async def test_a_broadcast_expects_no_reply_and_leaves_time_to_act() -> None:
     wire = FakeWire(lambda request: b"" if request[0] == 0 else meter(request))
     master = master_on(wire)

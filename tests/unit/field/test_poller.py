@@ -9,11 +9,12 @@ from itertools import pairwise
 import pytest
 
 from bridge.config.meter import PollClass, RegisterType, Table
-from bridge.config.model import FieldDevice, Register
+from bridge.config.model import FieldDevice, FieldPoint, Register
 from bridge.config.site import RtuChannel, TcpChannel
 from bridge.core.errors import ConnectionLost
-from bridge.core.point import Kind
+from bridge.core.point import Kind, PointDef
 from bridge.core.quality import Quality
+from bridge.core.quantity import Meaning, Quantity
 from bridge.field.modbus.notice import Notice, NoticeKind
 from bridge.field.modbus.poller import ChannelPoller, timing_of
 from bridge.field.modbus.statistics import DeviceState
@@ -214,6 +215,41 @@ async def test_a_register_the_device_does_not_have_is_found_by_halves_and_left_o
     assert [notice.index for notice in bench.notices if notice.kind is NoticeKind.REGISTER_REFUSED] == [17]
     # two blocks around the hole every 5 s
     assert asked == pytest.approx(10, abs=2)
+
+
+async def test_a_register_the_device_is_silent_about_does_not_make_it_lost() -> None:
+    bench, meter = one(*(point(n, 100 + n) for n in range(16)), point(99, 900))
+    meter.registers = {900: 9}
+    meter.silent = {107}
+    await bench.run(60)
+    late = len([1 for at, *_ in bench.channel.asked if at > 40])
+    await bench.stop()
+
+    bad = {index for index, sample in bench.sink.now.items() if sample.quality}
+    assert bad == {7}
+    assert bench.sink.now[99].value == 9.0
+    assert bench.kinds() == [NoticeKind.FOUND, NoticeKind.REGISTER_REFUSED]
+    # three blocks every 5 s
+    assert late == pytest.approx(12, abs=3)
+
+
+async def test_a_serial_number_the_device_is_silent_about_is_not_waited_for() -> None:
+    bench, meter = one(point(0, 100), serial=Register(Table.HOLDING, 10, 2, RegisterType.UINT32))
+    meter.silent = {10}
+    await bench.run(20)
+    await bench.stop()
+
+    assert len(bench.sink.times(0)) >= 4
+
+
+async def test_a_meter_that_was_slow_once_is_asked_again_at_once() -> None:
+    bench, meter = one(point(0, 100), point(1, 500, poll=PollClass.SLOW), point(2, 900, poll=PollClass.ON_CHANGE))
+    meter.deaf = 1
+    await bench.run(3)
+    await bench.stop()
+
+    assert {sample.quality for sample in bench.sink.now.values()} == {Quality.GOOD}
+    assert len(bench.sink.now) == 3
 
 
 async def test_what_was_refused_is_tried_again_later() -> None:
@@ -448,12 +484,37 @@ async def test_points_can_be_asked_for_at_once() -> None:
     assert bench.sink.times(0)[1] < 2.2
 
 
-async def test_a_device_gets_its_pause_between_requests() -> None:
-    bench, _ = one(point(0, 100), point(1, 900), request_delay_s=0.5)
-    await bench.run(4)
+async def test_whoever_waits_for_a_reading_is_told_when_polling_ends() -> None:
+    bench, meter = one(point(0, 100), timeout_s=15.0)
+    await bench.run(2)
+    meter.dead = True
+    waiting = asyncio.ensure_future(bench.poller.device("m1").refresh([0]))
+    await asyncio.sleep(1)
     await bench.stop()
 
-    assert bench.channel.asked[1][0] - bench.channel.asked[0][0] >= 0.5
+    assert await waiting is False
+
+
+async def test_the_communication_status_is_what_the_bridge_sees() -> None:
+    definition = PointDef(
+        9,
+        "m.communication_status",
+        Kind.BINARY,
+        meaning=Meaning(Quantity.COMMUNICATION_STATUS),
+    )
+    status = FieldPoint(definition, None, PollClass.STATE, point(0, 1).certainty)
+    bench, meter = one(point(0, 100), status)
+    await bench.run(12)
+    before = bench.sink.now[9]
+    meter.dead = True
+    await bench.run(15)
+    after = bench.sink.now[9]
+    meter.dead = False
+    await bench.run(15)
+    await bench.stop()
+
+    assert [(s.value, s.quality) for s in (before, after)] == [(True, Quality.GOOD), (False, Quality.GOOD)]
+    assert bench.sink.now[9].value is True
 
 
 async def test_statistics_say_what_happened() -> None:

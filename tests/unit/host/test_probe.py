@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from bridge.core.ports import ProjectionContext
-from bridge.host.probe import ProbeTiming, watch
+from bridge.host.probe import ProbeTiming, Probing, watch
+from bridge.host.visits import OwnVisits
 
 OK, FAILS, HANGS = "ok", "fails", "hangs"
 
@@ -41,7 +42,9 @@ async def run(ways: Sequence[str], until_s: float = 1000) -> tuple[Answers, floa
     projection, opened, counters = Answers(ways), asyncio.Event(), dict[str, int]()
     loop, ready_at = asyncio.get_running_loop(), list[float]()
     loop.call_later(10, opened.set)
-    watching = watch(projection, opened, lambda: ready_at.append(loop.time()), counters, ProbeTiming())
+    watching = watch(
+        projection, Probing(opened, OwnVisits()), lambda: ready_at.append(loop.time()), counters, ProbeTiming()
+    )
     try:
         async with asyncio.timeout(until_s):
             await watching

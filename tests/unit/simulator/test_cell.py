@@ -1,5 +1,6 @@
 """bridge.simulator.cell and wanted: a value, the register that holds it, and what is reported of it"""
 
+import dataclasses
 from decimal import Decimal
 from fractions import Fraction
 
@@ -21,7 +22,6 @@ def cell(made: FieldPoint, exponent: int = 0) -> Cell:
     return Cell(made.definition, made.read, exponent)
 
 
-# DESIGN: accumulators
 @pytest.mark.parametrize("kind", [RegisterType.UINT32, RegisterType.INT64, RegisterType.FLOAT64])
 @given(count=st.integers(0, 99_999_999))
 def test_an_energy_asked_for_with_all_its_digits_is_held_to_the_last_one(kind: RegisterType, count: int) -> None:
@@ -125,3 +125,13 @@ def test_times_are_texts_or_seconds() -> None:
     for wrong in ("yesterday", "1811-01-01", -5, Decimal("1e30")):
         with pytest.raises(BadValue):
             cell(when).exact_raw(wanted_value(when.definition, wrong))
+
+
+def test_what_the_meter_file_calls_no_value_is_neither_sent_nor_taken() -> None:
+    made = energy("active_energy_import", 0, modulus=0)
+    assert made.read is not None
+    counter = Cell(made.definition, dataclasses.replace(made.read, invalid=frozenset({0, 77})))
+
+    assert (counter.raw(0), counter.raw(77), counter.raw(78)) == (1, 76, 78)
+    with pytest.raises(BadValue):
+        counter.exact_raw(0)

@@ -78,7 +78,6 @@ def test_a_released_energy_goes_on_from_where_it_was_pinned() -> None:
     assert meter.shown_point("active_energy_import") == Decimal("131108.01")
 
 
-# M-25
 def test_an_index_rolls_over_at_its_modulus() -> None:
     meter = make_meter()
     meter.pin("active_power_total", 1)
@@ -114,7 +113,6 @@ def test_bits_share_a_register() -> None:
     assert holding(meter, 3021) == [0b1000]
 
 
-# M-02
 def test_a_table_the_device_does_not_have_is_an_unknown_function() -> None:
     meter = make_meter()
 
@@ -123,7 +121,6 @@ def test_a_table_the_device_does_not_have_is_an_unknown_function() -> None:
     assert meter.read(Table.DISCRETE_INPUT, 6, 2) is Refusal.ADDRESS
 
 
-# M-44
 def test_small_holes_read_through_and_far_ones_do_not() -> None:
     meter, strict = make_meter(), make_meter(holes=Holes.REFUSED)
 
@@ -215,7 +212,6 @@ def test_a_single_phase_meter_has_one_phase() -> None:
     assert shown["active_power_l2"] == 0
 
 
-# M-07
 def test_the_second_circuit_produces() -> None:
     points = [
         point("ch1_active_power_total", register(10), unit="kW"),

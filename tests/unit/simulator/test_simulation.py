@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 
 import httpx
@@ -24,6 +24,8 @@ from tests.support.sim_site import device, energy, point, register, rtu, site
 
 pytestmark = pytest.mark.real_time
 
+Client = AsyncModbusTcpClient | AsyncModbusSerialClient
+Opened = Callable[[Endpoints, float], contextlib.AbstractAsyncContextManager[Client]]
 INT32, FLOAT32 = AsyncModbusTcpClient.DATATYPE.INT32, AsyncModbusTcpClient.DATATYPE.FLOAT32
 
 
@@ -167,22 +169,23 @@ async def test_rtu_frames_over_tcp() -> None:
     assert len(reply.registers) == 2
 
 
-async def test_each_fault_is_what_a_master_sees_and_goes_away() -> None:
+@pytest.mark.parametrize(("name", "unit_id", "opened"), [("a", 1, rtu_client), ("c", 5, tcp_client)])
+async def test_each_fault_is_what_a_master_sees_and_goes_away(name: str, unit_id: int, opened: Opened) -> None:
     async with running(two_lines()) as (endpoints, control):
-        for name, unit_id, opened in (("a", 1, rtu_client), ("c", 5, tcp_client)):
-            for fault in ("dead", "late", "noise"):
-                assert (await control.put(f"/devices/{name}", json={"fault": fault})).json()["fault"] == fault
-                async with opened(endpoints, 0.2) as client:
-                    with pytest.raises(ModbusIOException):
-                        await client.read_holding_registers(102, count=2, device_id=unit_id)
-                await asyncio.sleep(0.3)
-            async with opened(endpoints, 1.0) as client:
-                await control.put(f"/devices/{name}", json={"fault": "exception"})
-                refused = await client.read_holding_registers(102, count=2, device_id=unit_id)
-                await control.put(f"/devices/{name}", json={"fault": None})
-                healthy = await client.read_holding_registers(102, count=2, device_id=unit_id)
-            assert refused.exception_code == 4
-            assert len(healthy.registers) == 2
+        for fault in ("dead", "noise", "late"):
+            assert (await control.put(f"/devices/{name}", json={"fault": fault})).json()["fault"] == fault
+            async with opened(endpoints, 0.1) as client:
+                with pytest.raises(ModbusIOException):
+                    await client.read_holding_registers(102, count=2, device_id=unit_id)
+        await asyncio.sleep(0.3)
+        async with opened(endpoints, 1.0) as client:
+            await control.put(f"/devices/{name}", json={"fault": "exception"})
+            refused = await client.read_holding_registers(102, count=2, device_id=unit_id)
+            await control.put(f"/devices/{name}", json={"fault": None})
+            healthy = await client.read_holding_registers(102, count=2, device_id=unit_id)
+
+    assert refused.exception_code == 4
+    assert len(healthy.registers) == 2
 
 
 async def test_a_late_reply_comes_after_the_time_out_of_the_master() -> None:
@@ -305,7 +308,6 @@ def tower() -> SiteConfig:
     return site(devices, {f"line{n}": rtu() for n in range(10)})
 
 
-# BARS L5
 async def test_a_tower_of_a_hundred_meters_starts_in_a_second_and_runs_quietly() -> None:
     made = tower()
     before_s, before_cpu_s = time.monotonic(), time.process_time()

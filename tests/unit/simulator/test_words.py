@@ -44,7 +44,6 @@ def test_what_a_master_writes_is_read_as_it_stands(kind: RegisterType, order: Wo
     assert raw_of(words_of(number, kind, order, 0), kind, order) == number
 
 
-# M-43
 @pytest.mark.parametrize(
     ("order", "shown"),
     [
@@ -65,7 +64,6 @@ def test_one_register_is_high_byte_first_in_every_order(order: WordOrder) -> Non
     assert words_of(0x1234, RegisterType.UINT16, order, 1) == (0x1234,)
 
 
-# M-42
 def test_ten_thousands_stand_in_the_first_word() -> None:
     assert words_of(123_456, RegisterType.UM10K, WordOrder.ABCD, 2) == (12, 3456)
     assert words_of(-123_456, RegisterType.M10K, WordOrder.ABCD, 2) == (0x10000 - 12, 0x10000 - 3456)

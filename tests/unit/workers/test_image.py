@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bridge.core.point import Batch, changed_indexes, keep_indexes
+from bridge.core.point import Batch, DeviceDef, Nominal, Wiring, changed_devices, changed_indexes, keep_indexes
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.host.image import PointImage
@@ -98,6 +98,15 @@ def test_an_index_never_changes_its_point() -> None:
     after = keep_indexes(before, [definition(0, "new"), definition(1, "c"), definition(2, "a")])
 
     assert [(d.id, d.index) for d in after] == [("new", 3), ("c", 2), ("a", 0)]
+
+
+def test_a_device_declared_on_another_line_is_the_same_device() -> None:
+    device = DeviceDef("m0", "iem3000", "V", "M", "line", 1, False, Wiring.FOUR_WIRE, Nominal(), {}, "site.yaml:1")
+    moved = msgspec.structs.replace(device, declared_at="site.yaml:9")
+    relabelled = msgspec.structs.replace(device, id="m1", labels={"tenant": "12"})
+    old = [device, msgspec.structs.replace(device, id="m1"), msgspec.structs.replace(device, id="gone")]
+
+    assert changed_devices(old, [moved, relabelled, msgspec.structs.replace(device, id="new")]) == {"m1", "gone", "new"}
 
 
 def test_a_point_declared_on_another_line_is_the_same_point() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import enum
 from dataclasses import dataclass
 
+from bridge.config.meter import Table
 from bridge.config.model import FieldDevice
 from bridge.core.clock import Clock
 from bridge.core.errors import FieldError, FramingError, Quarantined, ReplyTimeout
@@ -18,6 +19,8 @@ from bridge.modbus.frame import read_pdu
 _SECOND_NS = 1_000_000_000
 # Attempts at a read: on a clean line one reply in thousands is spoilt, on a noisy one every other
 _ATTEMPTS_CLEAN, _ATTEMPTS_NOISY = 3, 6
+# Unanswered reads that are remembered: more than the blocks of any device
+_REMEMBERED = 128
 # characters of a read request: what noise must hit for the device to stay silent
 _REQUEST_CHARS = 8
 
@@ -52,17 +55,20 @@ class BlockReader:
         self, device: FieldDevice, asker: Asker, clock: Clock, noise: NoiseMeter, statistics: DeviceStatistics
     ) -> None:
         self._user, self._unit_id = device.definition.id, device.definition.unit_id
-        self._limits = device.limits
+        self._timeout_s = device.limits.timeout_s
         self._asker, self._clock, self._noise, self._statistics = asker, clock, noise, statistics
-        self._silent = 0
-        self._free_at = 0
+        # reads without an answer, by table, address and count, until the same read is answered
+        self._silent: dict[tuple[Table, int, int], int] = {}
 
     async def read(self, block: ReadBlock, timeout_s: float = 0.0) -> Answer:
         """Read a block; `timeout_s` > 0 is a probe: one attempt with this time-out."""
         attempts = 1 if timeout_s else (_ATTEMPTS_NOISY if self._noise.noisy else _ATTEMPTS_CLEAN)
         spoilt = False
+        if timeout_s or len(self._silent) > _REMEMBERED:
+            # a device that was away is no sign of noise
+            self._silent.clear()
         while True:
-            answer = await self._once(block, timeout_s or self._limits.timeout_s)
+            answer = await self._once(block, timeout_s or self._timeout_s)
             attempts -= 1
             spoilt = spoilt or answer.result is Result.SPOILT
             silent_by_noise = answer.result is Result.SILENT and self._noise.noisy and not answer.code
@@ -72,8 +78,6 @@ class BlockReader:
         return Answer(Result.SPOILT) if spoilt and answer.result is Result.SILENT else answer
 
     async def _once(self, block: ReadBlock, timeout_s: float) -> Answer:
-        if self._limits.request_delay_s:
-            await asyncio.sleep(max(0, self._free_at - self._clock.monotonic_ns()) / _SECOND_NS)
         statistics, function = self._statistics, block.table.value
         pdu = read_pdu(function, block.address, block.count)
         statistics.requests += 1
@@ -82,10 +86,8 @@ class BlockReader:
             reply = await self._asker.ask(Use.POLL, self._user, self._unit_id, pdu, timeout_s, 1)
         except FieldError as exc:
             statistics.last_error = str(exc)
-            return await self._failed(exc, READ_OVERHEAD_CHARS + block.data_bytes)
-        finally:
-            ended_ns = self._clock.monotonic_ns()
-            self._free_at = ended_ns + round(self._limits.request_delay_s * _SECOND_NS)
+            return await self._failed(exc, block)
+        ended_ns = self._clock.monotonic_ns()
         verdict = judge(function, reply, block.data_bytes)
         if verdict is Verdict.NONSENSE:
             statistics.last_error = f"unit {self._unit_id}: {len(reply)} bytes are no reply to {pdu.hex()}"
@@ -98,31 +100,30 @@ class BlockReader:
             # a gateway's word that the device behind it does not answer
             if reply[1] in GATEWAY_CODES:
                 return Answer(Result.SILENT, b"", utc_ns, reply[1])
-            self._good(READ_OVERHEAD_CHARS)
+            self._noise.got_through(READ_OVERHEAD_CHARS)
             return Answer(Result.EXCEPTION, b"", utc_ns, reply[1])
-        self._good(READ_OVERHEAD_CHARS + block.data_bytes)
+        self._good(block)
         statistics.raw.append(RawBlock(function, block.address, reply[2:], utc_ns))
         return Answer(Result.DONE, reply[2:], utc_ns)
 
-    async def _failed(self, exc: FieldError, chars: int) -> Answer:
+    async def _failed(self, exc: FieldError, block: ReadBlock) -> Answer:
         if isinstance(exc, Quarantined):
             await asyncio.sleep(exc.wait_s)
             return Answer(Result.SPOILT)
         if isinstance(exc, FramingError):
             self._statistics.crc_errors += 1
-            self._noise.spoilt(chars)
+            self._noise.spoilt(READ_OVERHEAD_CHARS + block.data_bytes)
             return Answer(Result.SPOILT)
         if isinstance(exc, ReplyTimeout):
             self._statistics.timeouts += 1
-            self._silent += 1
+            key = block.table, block.address, block.count
+            self._silent[key] = self._silent.get(key, 0) + 1
             return Answer(Result.SILENT)
         self._statistics.connection_errors += 1
         return Answer(Result.UNPLUGGED)
 
-    def _good(self, chars: int) -> None:
-        # a device that answers again after one silence was asked in vain because noise hit the request
-        if 0 < self._silent < _ATTEMPTS_NOISY:
-            for _ in range(self._silent):
-                self._noise.spoilt(_REQUEST_CHARS)
-        self._silent = 0
-        self._noise.got_through(chars)
+    def _good(self, block: ReadBlock) -> None:
+        # what is answered now was asked in vain before because noise hit the request
+        for _ in range(self._silent.pop((block.table, block.address, block.count), 0)):
+            self._noise.spoilt(_REQUEST_CHARS)
+        self._noise.got_through(READ_OVERHEAD_CHARS + block.data_bytes)

@@ -20,10 +20,11 @@ from bridge.core.errors import DecodeError
 from bridge.core.point import Kind, PointDef, Value
 from bridge.core.quality import Quality
 from bridge.core.quantity import Direction
-from bridge.field.modbus.words import FLOATS, M10K, Raw, Unpack, letter_of, unpacker, words_of
+from bridge.field.modbus.words import FLOATS, M10K, PLAIN, Raw, letter_of, unpacker, words_of
 
 Reading = tuple[Value, Quality]
 Decoder = Callable[[bytes], Reading]
+Judge = Callable[[Raw], Reading]
 
 NO_VALUE: Reading = (None, Quality.DEVICE_FAULT)
 OUTSIDE: Reading = (None, Quality.OUT_OF_RANGE)
@@ -86,48 +87,47 @@ def scale_factor(raw: bytes) -> Fraction | None:
     return Fraction(10) ** exponent if exponent in SCALE_EXPONENTS else None
 
 
+def judge_for(register: Register, definition: PointDef) -> Judge | None:
+    """
+    Return what makes a reading of a number as `words` unpacks it; None for types that are no plain number.
+
+    For a reader that unpacks many values at once; `decoder_for` does both for one.
+    """
+    if register.type not in PLAIN:
+        return None
+    return _judge(register, definition)
+
+
 def _number(register: Register, definition: PointDef) -> Decoder:
-    unpack = _checked(register)
-    if definition.kind is Kind.ACCUMULATOR:
-        return _accumulator(register, definition, unpack)
+    unpack, judge = unpacker(register.type, register.order), _judge(register, definition)
+
+    def m10k(raw: bytes) -> Reading:
+        try:
+            number = unpack(raw)
+        except struct.error:
+            return NO_VALUE
+        return judge(number)
+
+    return m10k if register.type in M10K else lambda raw: judge(unpack(raw))
+
+
+def _judge(register: Register, definition: PointDef) -> Judge:
     if definition.kind is Kind.ANALOG:
-        return _analog(register, definition, unpack)
+        return _analog(register, definition)
+    if definition.kind is Kind.ACCUMULATOR:
+        return _accumulator(register, definition)
     if definition.kind is Kind.TEXT:
-        return _with(unpack, lambda raw: (str(raw), GOOD))
+        return _finite(register, lambda number: (str(number), GOOD))
     if definition.kind is Kind.TIME:
-        return _with(unpack, lambda raw: (int(Fraction(raw) * register.scale * _SECOND_NS), GOOD))
-    return _code(definition, unpack)
+        return _finite(register, lambda number: _whole(int(Fraction(number) * register.scale * _SECOND_NS)))
+    return _finite(register, _code(definition))
 
 
-def _checked(register: Register) -> Callable[[bytes], Raw | None]:
-    """Return an unpacker that says None for what the device marks as no value."""
-    unpack: Unpack = unpacker(register.type, register.order)
+def _reserved(register: Register) -> frozenset[int] | frozenset[float]:
+    """Return the numbers the device has no value with; a NaN is not among them, for it equals nothing."""
     if register.type in FLOATS:
-        invalid = _invalid_floats(register)
-
-        def real(raw: bytes) -> Raw | None:
-            value = unpack(raw)
-            # a NaN is the only number that differs from itself
-            return None if value != value or value in invalid else value
-
-        return real if invalid else lambda raw: value if (value := unpack(raw)) == value else None
-    reserved = SENTINELS.get(register.type, frozenset()) | _invalid_integers(register)
-    if register.type in M10K:
-
-        def m10k(raw: bytes) -> Raw | None:
-            try:
-                value = unpack(raw)
-            except struct.error:
-                return None
-            return None if value in reserved else value
-
-        return m10k
-
-    def integer(raw: bytes) -> Raw | None:
-        value = unpack(raw)
-        return None if value in reserved else value
-
-    return integer
+        return _invalid_floats(register)
+    return SENTINELS.get(register.type, frozenset()) | _invalid_integers(register)
 
 
 def _invalid_integers(register: Register) -> frozenset[int]:
@@ -147,67 +147,65 @@ def _invalid_floats(register: Register) -> frozenset[float]:
     return frozenset(value for value in found if value == value)
 
 
-def _with(unpack: Callable[[bytes], Raw | None], make: Callable[[Raw], Reading]) -> Decoder:
-    def decode(raw: bytes) -> Reading:
-        number = unpack(raw)
-        if number is None:
+def _finite(register: Register, make: Judge) -> Judge:
+    reserved = _reserved(register)
+
+    def judge(number: Raw) -> Reading:
+        if number in reserved or number != number:
             return NO_VALUE
         return make(number) if math.isfinite(number) else OUTSIDE
 
-    return decode
+    return judge
 
 
-def _analog(register: Register, definition: PointDef, unpack: Callable[[bytes], Raw | None]) -> Decoder:
-    sign = -1 if register.inverted else 1
+def _whole(value: int) -> Reading:
+    return (value, GOOD) if -MAX_COUNT <= value <= MAX_COUNT else OUTSIDE
+
+
+def _analog(register: Register, definition: PointDef) -> Judge:
     # an integer times numerator over denominator is rounded once, so that 23012 * 0.01 is 230.12 itself
-    up, down = register.scale.numerator * sign, register.scale.denominator
-    offset = register.offset
-    low = -math.inf if definition.low is None else definition.low
-    high = math.inf if definition.high is None else definition.high
-    largest = sys.float_info.max
+    up, down = register.scale.numerator * (-1 if register.inverted else 1), register.scale.denominator
+    offset, reserved, largest = register.offset, _reserved(register), sys.float_info.max
+    low = -largest if definition.low is None else max(definition.low, -largest)
+    high = largest if definition.high is None else min(definition.high, largest)
 
-    def plain(raw: bytes) -> Reading:
-        number = unpack(raw)
-        if number is None:
-            return NO_VALUE
-        value = float(number)
-        return (value, GOOD) if low <= value <= high and -largest <= value <= largest else OUTSIDE
+    def real(number: Raw) -> Reading:
+        # no NaN is between two limits
+        if low <= number <= high and number not in reserved:
+            return number, GOOD
+        return NO_VALUE if number != number or number in reserved else OUTSIDE
 
-    def scaled_value(raw: bytes) -> Reading:
-        number = unpack(raw)
-        if number is None:
+    def scaled_value(number: Raw) -> Reading:
+        if number in reserved or number != number:
             return NO_VALUE
         value = number * up / down + offset
-        return (value, GOOD) if low <= value <= high and -largest <= value <= largest else OUTSIDE
+        return (value, GOOD) if low <= value <= high else OUTSIDE
 
-    return plain if up == 1 and down == 1 and not offset else scaled_value
+    return real if register.type in FLOATS and up == down == 1 and not offset else scaled_value
 
 
-def _accumulator(register: Register, definition: PointDef, unpack: Callable[[bytes], Raw | None]) -> Decoder:
-    sign = -1 if register.inverted else 1
-    counts = register.counts * sign
+def _accumulator(register: Register, definition: PointDef) -> Judge:
+    counts = register.counts * (-1 if register.inverted else 1)
+    up, down = counts.numerator, counts.denominator
+    reserved, single = _reserved(register), register.type is RegisterType.FLOAT32
     low, high = _count_limits(definition)
 
-    def integer(raw: bytes) -> Reading:
-        number = unpack(raw)
-        if number is None:
+    def integer(number: Raw) -> Reading:
+        if number in reserved:
             return NO_VALUE
         # below one count nothing is shown: energy is never rounded up
-        count = number * up // down
-        return (int(count), GOOD) if low <= count <= high else OUTSIDE
+        count = int(number) * up // down
+        return (count, GOOD) if low <= count <= high else OUTSIDE
 
-    def real(raw: bytes) -> Reading:
-        number = unpack(raw)
-        if number is None:
+    def real(number: Raw) -> Reading:
+        if number in reserved or number != number:
             return NO_VALUE
         try:
-            count = count_of_float(number, counts, spacing(number))
+            count = count_of_float(number, counts, _spacing32(number) if single else 0.0)
         except DecodeError:
             return OUTSIDE
         return (count, GOOD) if low <= count <= high else OUTSIDE
 
-    up, down = counts.numerator, counts.denominator
-    spacing = _spacing32 if register.type is RegisterType.FLOAT32 else math.ulp
     return real if register.type in FLOATS else integer
 
 
@@ -232,13 +230,14 @@ def _count_limits(definition: PointDef) -> tuple[int, int]:
     return low, high
 
 
-def _code(definition: PointDef, unpack: Callable[[bytes], Raw | None]) -> Decoder:
+def _code(definition: PointDef) -> Judge:
     """A state: a code that has no text is not one of the device's states."""
     codes = frozenset(code for code, _ in definition.states)
     if definition.kind is Kind.BINARY:
-        states: dict[int, bool | int] = {0: False, 1: True}
-        return _with(unpack, lambda raw: (states[int(raw)], GOOD) if raw in states else OUTSIDE)
-    return _with(unpack, lambda raw: (int(raw), GOOD) if raw in codes or (not codes and raw == int(raw)) else OUTSIDE)
+        return lambda number: (number == 1, GOOD) if number in (0, 1) else OUTSIDE
+    if codes:
+        return lambda number: (int(number), GOOD) if number in codes else OUTSIDE
+    return lambda number: _whole(int(number)) if number == int(number) else OUTSIDE
 
 
 def _bit(register: Register, definition: PointDef) -> Decoder:

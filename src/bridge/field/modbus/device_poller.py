@@ -14,9 +14,11 @@ from bridge.core.clock import Clock
 from bridge.core.point import Kind, PointDef
 from bridge.core.ports import PointWriter
 from bridge.core.quality import Quality
-from bridge.field.modbus.ask import ACKNOWLEDGE, BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, Asker
+from bridge.core.quantity import Quantity
+from bridge.field.modbus.ask import Asker
 from bridge.field.modbus.backoff import BackOff, Why
-from bridge.field.modbus.block_reader import Answer, BlockReader, Result
+from bridge.field.modbus.block_reader import BlockReader, Result
+from bridge.field.modbus.block_taker import FAILED, BlockTaker
 from bridge.field.modbus.decode import decoder_for
 from bridge.field.modbus.noise import NoiseMeter
 from bridge.field.modbus.notice import Notice, NoticeKind, Report
@@ -26,24 +28,19 @@ from bridge.field.modbus.schedule import ON_CHANGE, DevicePlan, ReadBlock, first
 from bridge.field.modbus.statistics import DeviceSnapshot, DeviceState, DeviceStatistics
 
 _SECOND_NS = 1_000_000_000
-# ns; before a silent device is asked once more, so that the others get their turn
+# ns; before a device whose connection went away is asked once more
 _ASK_AGAIN_NS = 300_000_000
 # ns; an event loop's timer may ring this much early
 _EARLY_NS = 2_000_000
-# Reads without an answer, in a row, after which a device is lost
-_LOST_AFTER = 2
+# Rounds in a row without a connection after which a device is lost
+_UNPLUGGED_ROUNDS = 2
 # Rounds in a row in which only spoilt replies came, after which a device is lost
 _SPOILT_ROUNDS = 3
 # Spoilt blocks after which a round that has seen nothing good is given up
 _SPOILT_BLOCKS = 2
-# Answers "busy" in a row after which the points are bad
-_BUSY_AFTER = 3
-# Readings of an energy under noise, in search of two that agree
-_CONFIRM_READS = 3
 # ns; what a device refused is asked for again after this: it may have been starting up
 _FORGET_REFUSALS_NS = 900 * _SECOND_NS
 _SERIAL = PointDef(-1, "serial.number", Kind.TEXT)
-_FAILED = frozenset({Result.SILENT, Result.UNPLUGGED})
 
 
 @dataclass(slots=True)
@@ -77,13 +74,22 @@ class DevicePoller:
         self._reader = BlockReader(device, asker, clock, share.noise, self._statistics)
         self._plan = DevicePlan(device, cost)
         self._readings = Readings(self._id, device.points, report)
+        self._taker = BlockTaker(
+            device, self._reader, self._plan, self._readings, sink, share.noise, report, self._online
+        )
         self._back_off = BackOff(device.limits.timeout_s)
         self._due: dict[int, int] = {}
         self._wanted: set[int] = set()
         self._asked: list[asyncio.Future[bool]] = []
         self._wake = asyncio.Event()
+        # points that say whether the device answers, where the device has no register for that
+        self._status = [
+            position
+            for position, point in enumerate(device.points)
+            if point.read is None and point.definition.meaning.quantity is Quantity.COMMUNICATION_STATUS
+        ]
         self._serial_due = True
-        self._silent = self._spoilt_rounds = self._busy = 0
+        self._unplugged = self._spoilt_rounds = 0
         self._probe_at = 0
         self._forget_at = 0
 
@@ -134,27 +140,29 @@ class DevicePoller:
         self._adapt(now)
         periods = frozenset(period for period, due in self._due.items() if due <= now + _EARLY_NS)
         wanted, self._wanted = self._wanted, set()
-        asked, self._asked = self._asked, []
+        asked = list(self._asked)
         result = await self._read_serial() if self._serial_due else Result.DONE
-        if result not in _FAILED:
+        if result not in FAILED:
             if wanted:
                 wanted.update(*(self._plan.groups[period] for period in periods))
             blocks = self._plan.blocks_of(sorted(wanted)) if wanted else self._plan.blocks(periods)
             result = await self._read_all(blocks)
-        if result in _FAILED:
+        if result in FAILED:
             self._failed(result, periods)
         else:
             self._served(result, periods)
         for done in asked:
             if not done.done():
                 done.set_result(result is Result.DONE)
+        # those that came meanwhile want a reading of their own
+        self._asked = [done for done in self._asked if not done.done()]
 
     async def _read_all(self, blocks: Iterable[ReadBlock]) -> Result:
         """Return DONE if anything was answered, else what the last read came to."""
         answered, spoilt = False, 0
         for block in blocks:
-            result = await self._take(block)
-            if result in _FAILED:
+            result = await self._taker.take(block)
+            if result in FAILED:
                 return result
             if result is Result.SPOILT:
                 spoilt += 1
@@ -166,72 +174,6 @@ class DevicePoller:
                 answered = True
         return Result.SPOILT if spoilt and not answered else Result.DONE
 
-    async def _take(self, block: ReadBlock) -> Result:
-        answer = await self._reader.read(block)
-        if answer.result is Result.DONE:
-            self._online()
-            self._busy = 0
-            await self._publish(block, answer)
-        elif answer.result is Result.EXCEPTION:
-            self._online()
-            return await self._excepted(block, answer.code)
-        return answer.result
-
-    async def _publish(self, block: ReadBlock, answer: Answer) -> None:
-        batch, unsure = self._readings.take(block, answer.data, answer.utc_ns, self._share.noise.noisy)
-        if batch:
-            self._sink.publish(batch)
-        for _ in range(_CONFIRM_READS):
-            if not unsure:
-                return
-            still: list[int] = []
-            for again in self._plan.blocks_of(unsure):
-                second = await self._reader.read(again)
-                if second.result is not Result.DONE:
-                    return
-                batch, left = self._readings.take(again, second.data, second.utc_ns, careful=True)
-                still += left
-                if batch:
-                    self._sink.publish(batch)
-            unsure = still
-
-    async def _excepted(self, block: ReadBlock, code: int) -> Result:
-        """Deal with an exception; the device itself is there."""
-        if code in (ACKNOWLEDGE, BUSY):
-            self._busy += 1
-            if self._busy < _BUSY_AFTER:
-                return Result.EXCEPTION
-        elif code in (ILLEGAL_ADDRESS, ILLEGAL_VALUE) and len(block.points) > 1:
-            return await self._split(block)
-        elif code in (ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE):
-            self._refuse(block, code)
-        self._sink.publish(self._readings.bad(Quality.DEVICE_FAULT, block.points))
-        return Result.EXCEPTION
-
-    async def _split(self, block: ReadBlock) -> Result:
-        """Find what the device refuses by halves; DONE only if both halves were read whole."""
-        left, right = self._plan.halves(block)
-        first = await self._take(left)
-        if first in _FAILED:
-            return first
-        second = await self._take(right)
-        if second in _FAILED:
-            return second
-        if first is second is Result.DONE:
-            self._plan.separate(left, right)
-            self._readings.forget_blocks()
-            return Result.EXCEPTION
-        return second if first is Result.DONE else first
-
-    def _refuse(self, block: ReadBlock, code: int) -> None:
-        self._plan.refuse(block)
-        self._readings.forget_blocks()
-        for position in block.points:
-            definition = self._device.points[position].definition
-            where = f"{block.table.name.lower()} {block.address}, {block.count} long"
-            text = f"{definition.id}: the device answers exception {code:#04x} at {where}"
-            self._report(Notice(NoticeKind.REGISTER_REFUSED, self._id, definition.index, text))
-
     async def _read_serial(self) -> Result:
         register = self._device.serial
         assert register is not None
@@ -241,6 +183,9 @@ class DevicePoller:
             if isinstance(serial, str) and serial and serial != self._statistics.serial_number:
                 self._statistics.serial_number = serial
                 self._report(Notice(NoticeKind.SERIAL_NUMBER, self._id, -1, serial))
+        if answer.result is Result.SILENT:
+            self._serial_due = False
+            return await self._taker.is_there()
         if answer.result in (Result.DONE, Result.EXCEPTION):
             self._serial_due = False
             self._online()
@@ -252,6 +197,8 @@ class DevicePoller:
         if self._spoilt_rounds >= _SPOILT_ROUNDS:
             self._lose(Result.SILENT)
             return
+        if self._statistics.state is DeviceState.ONLINE:
+            self._tell(True)
         for period in periods:
             due = self._due[period]
             if period == ON_CHANGE:
@@ -261,13 +208,14 @@ class DevicePoller:
             self._statistics.missed += (self._due[period] - due) // period - 1
 
     def _failed(self, result: Result, periods: frozenset[int]) -> None:
-        self._silent += 1
-        if self._silent >= _LOST_AFTER:
+        self._unplugged += 1
+        if result is Result.SILENT or self._unplugged >= _UNPLUGGED_ROUNDS:
             self._lose(result)
             return
+        # a peer that closed an idle connection is back with the next request
         again = self._clock.monotonic_ns() + _ASK_AGAIN_NS
-        for period in periods or self._due:
-            self._due[period] = max(self._due[period], again)
+        for period in periods:
+            self._due[period] = again
 
     def _lose(self, result: Result) -> None:
         now = self._clock.monotonic_ns()
@@ -275,12 +223,13 @@ class DevicePoller:
         self._share.silent += 1
         self._probe_at = self._back_off.start(now)
         self._sink.publish(self._readings.bad(Quality.COMM_LOST))
+        self._tell(False)
         self._report(Notice(NoticeKind.LOST, self._id, -1, f"{result.value}: {self._statistics.last_error}"))
         self._answer(False)
 
     def _online(self) -> None:
         """The device has answered."""
-        self._silent = 0
+        self._unplugged = 0
         if self._statistics.state is DeviceState.UNKNOWN:
             self._found()
 
@@ -305,14 +254,20 @@ class DevicePoller:
         now = self._clock.monotonic_ns()
         if answer.result in (Result.DONE, Result.EXCEPTION):
             self._share.silent -= 1
-            self._silent = self._spoilt_rounds = 0
+            self._unplugged = self._spoilt_rounds = 0
             self._plan.forget()
             self._readings.forget_blocks()
             self._statistics.state = DeviceState.UNKNOWN
             self._begin(now)
             return
+        self._tell(False)
         why = Why.UNPLUGGED if answer.result is Result.UNPLUGGED else Why.SILENT
         self._probe_at = self._back_off.failed(now, why)
+
+    def _tell(self, answers: bool) -> None:
+        """Renew the points that say whether the device answers."""
+        for position in self._status:
+            self._sink.publish(self._readings.state(position, answers, self._clock.utc_ns()))
 
     def _adapt(self, now: int) -> None:
         noise = self._share.noise

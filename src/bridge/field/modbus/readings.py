@@ -4,19 +4,20 @@ Replies of one device -> samples of its points. Pure.
 The rule one must not break: what is no reading leaves the value and the time of the last one as they were.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
+from bridge.config.meter import WordOrder
 from bridge.config.model import FieldPoint, Register
-from bridge.core.point import NEVER_READ, Batch, Kind, Sample
+from bridge.core.point import NEVER_READ, Batch, Kind, Sample, Value
 from bridge.core.quality import Quality
-from bridge.field.modbus.decode import NO_VALUE, Decoder, Reading, decoder_for, scale_factor, scaled
-from bridge.field.modbus.notice import Notice, NoticeKind, Report
+from bridge.field.modbus.decode import Decoder, Judge, Reading, decoder_for, judge_for
+from bridge.field.modbus.notice import Notice, Report
+from bridge.field.modbus.scales import ScaleChoice, ScaleFactor
 from bridge.field.modbus.schedule import BIT_TABLES, ReadBlock
+from bridge.field.modbus.words import letter_of, words_of
 
-# Plausible readings in a row after which a scale is decided.
-_SCALE_READINGS = 3
 # Counts: how far an index may move between two readings in quick succession that confirm each other.
 _CONFIRM_COUNTS = 8
 
@@ -33,15 +34,28 @@ class _Slot:
     plain: Decoder | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """
+    How to read a block. `numbers` unpacks in one step the values that stand high word first, one after the other, each
+    with its position, index and judge in `plain`; the `others` are read one by one.
+    """
+
+    numbers: struct.Struct
+    plain: tuple[tuple[int, int, Judge], ...]
+    others: tuple[_Slot, ...]
+
+
 class Readings:
     """Decode, hold and judge the points of one device. One loop thread; the caller publishes what is returned."""
 
     def __init__(self, device: str, points: Sequence[FieldPoint], report: Report) -> None:
         self._device, self._points, self._report = device, points, report
-        self._slots: dict[ReadBlock, tuple[_Slot, ...]] = {}
-        self._choices: dict[int, _ScaleChoice] = {}
-        self._factors: dict[int, _ScaleFactor] = {}
-        self._plain: dict[int, Decoder] = {}
+        self._layouts: dict[ReadBlock, _Layout] = {}
+        self._choices: dict[int, ScaleChoice] = {}
+        self._factors: dict[int, ScaleFactor] = {}
+        self._decoders: dict[int, Decoder] = {}
+        self._judges: dict[int, Judge] = {}
         self._pending: dict[int, int] = {}
         self._held: list[Sample] = [NEVER_READ] * len(points)
         self._seq = 0
@@ -60,28 +74,31 @@ class Readings:
         `careful`: the line is so noisy that a CRC alone is no proof; then an energy is believed when two readings in
         succession agree, or when it has not changed.
         """
-        slots = self._slots.get(block) or self._compile(block)
-        bits = block.table in BIT_TABLES
+        layout = self._layouts.get(block) or self._compile(block)
         held, seq = self._held, self._seq
         batch: Batch = []
         unsure: list[int] = []
-        for slot in slots:
-            if bits:
-                value, quality = self._read(slot, b"\x01" if data[slot.at >> 3] >> (slot.at & 7) & 1 else b"\x00", b"")
-            elif slot.plain is not None:
-                value, quality = slot.plain(data[slot.at : slot.end])
-            else:
-                value, quality = self._read(slot, data[slot.at : slot.end], data)
+        others: list[tuple[int, int, Reading]] = []
+        for (position, index, judge), number in zip(layout.plain, layout.numbers.unpack_from(data), strict=True):
+            reading = judge(number)
+            value, quality = reading
+            if value is None or careful:
+                others.append((position, index, reading))
+                continue
             seq += 1
-            if value is None:
-                sample = _bad(held[slot.position], quality, seq)
-            else:
-                if careful and not self._believed(slot.position, value):
-                    unsure.append(slot.position)
-                    continue
-                sample = Sample(value, quality, utc_ns, seq)
-            held[slot.position] = sample
-            batch.append((slot.index, sample))
+            held[position] = sample = Sample(value, quality, utc_ns, seq)
+            batch.append((index, sample))
+        others += [(slot.position, slot.index, self._read(block, slot, data)) for slot in layout.others]
+        for position, index, (value, quality) in others:
+            if careful and value is not None and not self._believed(position, value):
+                unsure.append(position)
+                continue
+            seq += 1
+            read = value is not None
+            held[position] = sample = (
+                Sample(value, quality, utc_ns, seq) if read else _bad(held[position], quality, seq)
+            )
+            batch.append((index, sample))
         self._seq = seq
         return batch, unsure
 
@@ -96,35 +113,57 @@ class Readings:
             batch.append((self._points[position].definition.index, self._held[position]))
         return batch
 
+    def state(self, position: int, value: Value, utc_ns: int) -> Batch:
+        """Return the sample of a point that the bridge itself knows."""
+        self._seq += 1
+        self._held[position] = Sample(value, Quality.GOOD, utc_ns, self._seq)
+        return [(self._points[position].definition.index, self._held[position])]
+
     def forget_blocks(self) -> None:
         """Forget what was worked out for blocks of a plan that is replaced."""
-        self._slots.clear()
+        self._layouts.clear()
 
     def _prepare(self, position: int, point: FieldPoint, register: Register) -> None:
         if register.scale_at is not None:
-            self._factors[position] = _ScaleFactor(point, register)
+            self._factors[position] = ScaleFactor(point, register)
         elif register.scale_alternatives:
-            self._choices[position] = _ScaleChoice(point, register)
+            self._choices[position] = ScaleChoice(point, register)
         else:
-            self._plain[position] = decoder_for(register, point.definition)
+            self._decoders[position] = decoder_for(register, point.definition)
+            judge = judge_for(register, point.definition)
+            if judge is not None and (register.order is WordOrder.ABCD or register.count == 1):
+                self._judges[position] = judge
 
-    def _compile(self, block: ReadBlock) -> tuple[_Slot, ...]:
+    def _compile(self, block: ReadBlock) -> _Layout:
         width = 1 if block.table in BIT_TABLES else 2
-        slots: list[_Slot] = []
+        letters, end = ">", 0
+        plain: list[tuple[int, int, Judge]] = []
+        others: list[_Slot] = []
         for position in block.points:
-            register = self._points[position].read
+            point = self._points[position]
+            register = point.read
             assert register is not None
             at = width * (register.address - block.address)
+            judge = self._judges.get(position)
+            # two points may be made of the same registers: only the first is unpacked with the others
+            if judge is not None and at >= end:
+                letters += f"{at - end}x{letter_of(register.type)}"
+                end = at + width * words_of(register.type)
+                plain.append((position, point.definition.index, judge))
+                continue
             scale = -1
             if register.scale_at is not None and 0 <= register.scale_at - block.address < block.count:
                 scale = width * (register.scale_at - block.address)
-            index = self._points[position].definition.index
-            end = at + width * register.count
-            slots.append(_Slot(position, index, at, end, scale, self._plain.get(position)))
-        self._slots[block] = made = tuple(slots)
+            stop = at + width * register.count
+            others.append(_Slot(position, point.definition.index, at, stop, scale, self._decoders.get(position)))
+        made = self._layouts[block] = _Layout(struct.Struct(letters), tuple(plain), tuple(others))
         return made
 
-    def _read(self, slot: _Slot, raw: bytes, data: bytes) -> Reading:
+    def _read(self, block: ReadBlock, slot: _Slot, data: bytes) -> Reading:
+        if block.table in BIT_TABLES:
+            raw = b"\x01" if data[slot.at >> 3] >> (slot.at & 7) & 1 else b"\x00"
+        else:
+            raw = data[slot.at : slot.end]
         if slot.plain is not None:
             return slot.plain(raw)
         factor = self._factors.get(slot.position)
@@ -149,70 +188,6 @@ class Readings:
             return True
         self._pending[position] = value
         return False
-
-
-class _ScaleFactor:
-    """A value whose scale is a register of its own (SunSpec `_SF`)."""
-
-    def __init__(self, point: FieldPoint, register: Register) -> None:
-        self._point, self._register = point, register
-        self._decoders: dict[Fraction, Decoder] = {}
-
-    def read(self, raw: bytes, scale: bytes) -> Reading:
-        factor = scale_factor(scale)
-        if factor is None:
-            return NO_VALUE
-        decode = self._decoders.get(factor)
-        if decode is None:
-            decode = self._decoders[factor] = decoder_for(scaled(self._register, factor), self._point.definition)
-        return decode(raw)
-
-
-class _ScaleChoice:
-    """A value whose scale the documents disagree on: the first candidate that stays within the limits wins."""
-
-    def __init__(self, point: FieldPoint, register: Register) -> None:
-        scales = (register.scale, *register.scale_alternatives)
-        self._candidates: list[tuple[Fraction, Decoder]] = [
-            (scale, decoder_for(scaled(register, scale / register.scale), point.definition)) for scale in scales
-        ]
-        self._decided: Callable[[bytes], Reading] | None = None
-        self._left = list(self._candidates)
-        self._readings = 0
-        self.news: NoticeKind | None = None
-        self.text = ""
-
-    def read(self, raw: bytes) -> Reading:
-        if self._decided is not None:
-            return self._decided(raw)
-        readings = [(scale, decode, decode(raw)) for scale, decode in self._left]
-        good = [(scale, decode, reading) for scale, decode, reading in readings if reading[0] is not None]
-        if not good:
-            self._start_again(all(reading == NO_VALUE for _, _, reading in readings))
-            return readings[0][2]
-        scale, decode, (value, quality) = good[0]
-        if not value:
-            # nothing is the same in every scale and decides nothing
-            return value, quality
-        self._left = [(scale, decode) for scale, decode, _ in good]
-        self._readings += 1
-        if self._readings < _SCALE_READINGS:
-            return value, quality | Quality.QUESTIONABLE
-        self._decided = decode
-        self.news, self.text = NoticeKind.SCALE_DECIDED, f"scale {_text(scale)} by plausibility, first value {value}"
-        return value, quality
-
-    def _start_again(self, no_value: bool) -> None:
-        if no_value:
-            return
-        if len(self._left) == len(self._candidates) and not self.text:
-            tried = ", ".join(_text(scale) for scale, _ in self._candidates)
-            self.news, self.text = NoticeKind.SCALE_UNDECIDED, f"no scale of {tried} gives a value within the limits"
-        self._left, self._readings = list(self._candidates), 0
-
-
-def _text(scale: Fraction) -> str:
-    return format(float(scale), "g")
 
 
 def _bad(held: Sample, quality: Quality, seq: int) -> Sample:

@@ -17,6 +17,8 @@ from bridge.field.observe import FrameTap, LineCounters
 
 # bytes: more than the longest RTU frame, so that one read empties the socket
 _READ_SIZE = 1024
+# bytes after one request: a host that sends more is cut off
+_MAX_UNASKED = 16 * _READ_SIZE
 
 
 class SocketPort:
@@ -26,11 +28,12 @@ class SocketPort:
         self._sock: socket.socket | None = None
         self._readable: Callable[[], None] | None = None
         self._expected = 1
+        self._unasked = 0
 
     def adopt(self, sock: socket.socket) -> None:
         """Take a connected, non-blocking socket."""
         self.close()
-        self._sock, self._expected = sock, 1
+        self._sock, self._expected, self._unasked = sock, 1, 0
 
     def open(self, readable: Callable[[], None]) -> None:
         if self._sock is None:
@@ -55,10 +58,15 @@ class SocketPort:
         if not data:
             self.close()
             raise OSError(errno.ECONNRESET, "closed by the peer")
+        self._unasked += len(data)
+        if self._unasked > _MAX_UNASKED:
+            self.close()
+            raise OSError(errno.EMSGSIZE, f"{self._unasked} bytes after one request")
         return data
 
     def write(self, data: bytes) -> None:
         try:
+            self._unasked = 0
             written = self._socket().send(data)
         except OSError:
             self.close()
@@ -140,11 +148,11 @@ class RtuOverTcpMaster:
             raise ConnectionLost(self._channel, unit_id, "closed")
         if (wait_s := self._back_off.wait_s()) > 0:
             raise ConnectFailed(self._channel, unit_id, f"next attempt to connect in {wait_s:.1f} s")
-        # failed until an answer proves the contrary: a peer that accepts and hangs up is backed off from, too
-        self._back_off.failed()
+        self._back_off.begins()
         try:
             sock = await self._connect()
         except OSError as exc:
+            self._back_off.failed()
             raise ConnectFailed(self._channel, unit_id, str(exc)) from exc
         if self._closed:
             sock.close()

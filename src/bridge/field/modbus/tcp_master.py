@@ -90,12 +90,12 @@ class TcpMaster:
                 return self._link
             if (wait_s := self._back_off.wait_s()) > 0:
                 raise ConnectFailed(self.settings.channel, unit_id, f"next attempt to connect in {wait_s:.1f} s")
-            # failed until an answer proves the contrary: a peer that accepts and hangs up is backed off from, too
-            self._back_off.failed()
+            self._back_off.begins()
             link = _Link(self)
             try:
                 await self._connect(lambda: link)
             except OSError as exc:
+                self._back_off.failed()
                 raise ConnectFailed(self.settings.channel, unit_id, str(exc)) from exc
             if self._closed:
                 link.drop("closed")

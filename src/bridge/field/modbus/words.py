@@ -36,6 +36,8 @@ _LETTERS = {
 _TEN_THOUSAND = 10_000
 FLOATS = frozenset({RegisterType.FLOAT32, RegisterType.FLOAT64})
 M10K = frozenset({RegisterType.UM10K, RegisterType.M10K})
+# Types that `struct` unpacks in one step when high words and bytes come first
+PLAIN = frozenset(_LETTERS) - {RegisterType.BOOL}
 
 
 def letter_of(kind: RegisterType) -> str:

@@ -8,7 +8,7 @@ The built-in map: one block per device, every address from the ledger.
 B is decided when a device is first numbered, with room to grow by a quarter, and is itself a number of the ledger.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -31,9 +31,13 @@ from bridge.projections.modbus.settings import Access, Mapping, Override, Rule
 
 # Registers: blocks are multiples of it, so that addresses are easy to tell by eye.
 BLOCK_STEP = 500
+# Registers from one meter to the next that shares its unit id: room to grow, and not memory for nothing.
+MOST_STRIDE = 5000
 # Discrete inputs per device: state and validity of up to 128 binaries.
 INPUT_BITS = 256
 COIL_BITS = 64
+# More than there are devices of one size.
+_SIZE_SHIFT = 50_000
 # Device unit ids (Modbus over Serial Line V1.02, 2.2).
 LAST_UNIT = 247
 # A multistate whose codes all lie below stands in one register; 0xFFFF is the reserved value.
@@ -153,38 +157,62 @@ def block_size(points: int, registers: int) -> int:
     return max(-(-needed // BLOCK_STEP), 1) * BLOCK_STEP
 
 
-def device_block(device: str, choices: list[Choice], mapping: Mapping, numbers: Numbers) -> Block:
-    """Raises: ProjectionError for a pin that collides, and for a device that has outgrown its block."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where the block of a device begins in the numbers of the ledger, and how big it is."""
+
+    device: str
+    size: int
+    registers: int
+    inputs: int
+    coils: int
+    ordinal: int
+
+
+def frame_of(device: str, choices: Sequence[Choice], mapping: Mapping, numbers: Numbers) -> Frame:
     wanted = mapping.blocks.get(device) or block_size(len(choices), sum(c.registers for c in choices))
-    size = numbers.take(f"modbus.{device}.size", "registers", first=wanted)
-    # hidden points are numbered too: the others stay where they are when access changes
-    numbered = [(choice, _item(device, choice, size, numbers)) for choice in choices]
-    items = tuple(item for choice, item in numbered if choice.access is not Access.NONE)
-    places = tuple(_places(device, size, mapping, numbers))
-    return Block(device, places, size, INPUT_BITS, COIL_BITS, items)
+    # The ledger keeps numbers, not sizes: the size is the leading part of a number, the rest tells devices apart.
+    size = numbers.take("modbus.sizes", device, wanted * _SIZE_SHIFT) // _SIZE_SHIFT
+    ordinal = numbers.take("modbus.devices", device, 0)
+    base = numbers.take("modbus.blocks", device, 0, size)
+    return Frame(device, size, base, ordinal * INPUT_BITS, ordinal * COIL_BITS, ordinal)
 
 
-def _item(device: str, choice: Choice, size: int, numbers: Numbers) -> Item:
-    definition, name = choice.definition, choice.definition.name
+def device_block(device: str, choices: Sequence[Choice], mapping: Mapping, numbers: Numbers) -> Block:
+    """Raises: ProjectionError for a pin that collides, and for a device that has outgrown its block."""
+    frame = frame_of(device, choices, mapping, numbers)
+    # Pins first: the ledger takes no number back. Hidden points too: the others stay where they are.
+    order = sorted(choices, key=lambda choice: choice.pin is None)
+    items = {choice.definition.index: _item(frame, choice, numbers) for choice in order}
+    shown = tuple(items[c.definition.index] for c in choices if c.access is not Access.NONE)
+    places = tuple(_places(frame, mapping, numbers))
+    return Block(device, places, frame.size, INPUT_BITS, COIL_BITS, shown)
+
+
+def _item(frame: Frame, choice: Choice, numbers: Numbers) -> Item:
+    definition, size = choice.definition, frame.size
+    # values and points count through the whole site, so that a device may be renamed in the ledger
     fields: list[Field] = []
     for form in choice.formats:
-        registers, pin = registers_of(form), None if fields else choice.pin
+        registers, key = registers_of(form), f"{definition.id}/{form.value}"
+        pin = None if fields or choice.pin is None else frame.registers + choice.pin
         try:
-            address = numbers.take(f"modbus.{device}.values", f"{name}/{form.value}", 0, registers, pin)
+            number = numbers.take("modbus.values", key, frame.registers, registers, pin)
         except ValueError as exc:
             raise ProjectionError((*choice.path, "address"), str(exc)) from exc
-        _fits(choice, address + registers, size // 2, "value registers", device)
+        address = number - frame.registers
+        _fits(choice, address + registers, size // 2, "value registers")
         times, over = ratio_of(definition, form, choice.scale)
         fields.append(Field(address, form, registers, times, over))
-    slot = numbers.take(f"modbus.{device}.points", name, 0)
-    _fits(choice, slot + 1, size // 10, "points", device)
+    slot = numbers.take("modbus.points", definition.id, frame.registers // 10) - frame.registers // 10
+    _fits(choice, slot + 1, size // 10, "points")
     state = coil = -1
     if definition.kind is Kind.BINARY:
-        state = numbers.take(f"modbus.{device}.inputs", name, 0, 2)
-        _fits(choice, state + 2, INPUT_BITS, "discrete inputs", device)
+        state = numbers.take("modbus.inputs", definition.id, frame.inputs, 2) - frame.inputs
+        _fits(choice, state + 2, INPUT_BITS, "discrete inputs")
         if definition.role is Role.COMMAND or definition.writable:
-            coil = numbers.take(f"modbus.{device}.coils", name, 0)
-            _fits(choice, coil + 1, COIL_BITS, "coils", device)
+            coil = numbers.take("modbus.coils", definition.id, frame.coils) - frame.coils
+            _fits(choice, coil + 1, COIL_BITS, "coils")
     return Item(
         definition.index,
         tuple(fields),
@@ -198,34 +226,37 @@ def _item(device: str, choice: Choice, size: int, numbers: Numbers) -> Item:
     )
 
 
-def _places(device: str, size: int, mapping: Mapping, numbers: Numbers) -> Iterable[Place]:
-    share, pin = mapping.meters_per_unit, mapping.units.get(device)
-    path = ("units", device)
-    if share > 1 and pin is not None:
-        raise ProjectionError(path, "expected no pinned unit ids with meters_per_unit above 1")
-    try:
-        number = numbers.take("modbus.units" if share == 1 else f"modbus.units.{share}", device, 1, 1, pin)
-    except ValueError as exc:
-        raise ProjectionError(path, str(exc)) from exc
-    unit, at = 1 + (number - 1) // share, (number - 1) % share
+def _places(frame: Frame, mapping: Mapping, numbers: Numbers) -> Iterable[Place]:
+    device, share = frame.device, mapping.meters_per_unit
+    if share == 1:
+        unit, at = unit_of(device, mapping, numbers), 0
+    else:
+        unit, at = 1 + frame.ordinal // share, frame.ordinal % share
     if unit > LAST_UNIT:
         raise ProjectionError(
-            ("meters_per_unit",), f"{device} is device {number}: expected at most {LAST_UNIT * share} with {share}"
+            ("meters_per_unit",), f"{device} gets unit id {unit}: expected at most {LAST_UNIT}, with {share} each"
         )
-    stride = ADDRESSES // share // BLOCK_STEP * BLOCK_STEP
-    if size > stride:
-        raise ProjectionError(("meters_per_unit",), f"{device} takes {size} registers: expected at most {stride}")
+    stride = ADDRESSES if share == 1 else min(ADDRESSES // share // BLOCK_STEP * BLOCK_STEP, MOST_STRIDE)
+    if frame.size > stride:
+        raise ProjectionError(("meters_per_unit",), f"{device} takes {frame.size} registers: expected at most {stride}")
     yield Place(unit, at * stride, at * INPUT_BITS, at * COIL_BITS)
-    registers = numbers.take("modbus.site.registers", device, 0, size)
-    inputs = numbers.take("modbus.site.inputs", device, 0, INPUT_BITS)
-    coils = numbers.take("modbus.site.coils", device, 0, COIL_BITS)
     # a large site does not fit behind one unit id: the rest has its own unit ids only
-    if registers + size <= ADDRESSES and inputs + INPUT_BITS <= ADDRESSES and coils + COIL_BITS <= ADDRESSES:
-        yield Place(SITE_UNIT, registers, inputs, coils)
+    ends = (frame.registers + frame.size, frame.inputs + INPUT_BITS, frame.coils + COIL_BITS)
+    if max(ends) <= ADDRESSES:
+        yield Place(SITE_UNIT, frame.registers, frame.inputs, frame.coils)
 
 
-def _fits(choice: Choice, end: int, limit: int, what: str, device: str) -> None:
-    if end > limit:
+def unit_of(device: str, mapping: Mapping, numbers: Numbers) -> int:
+    """Return the unit id of a device. Raises: ProjectionError for a pin that is another's."""
+    try:
+        return numbers.take("modbus.units", device, 1, 1, mapping.units.get(device))
+    except ValueError as exc:
+        raise ProjectionError(("units", device), str(exc)) from exc
+
+
+def _fits(choice: Choice, end: int, limit: int, what: str) -> None:
+    device = choice.definition.device
+    if not 0 < end <= limit:
         raise ProjectionError(
             choice.path or ("blocks", device),
             f"{choice.definition.id} needs {end} {what}: expected at most {limit} in the block of {device}",

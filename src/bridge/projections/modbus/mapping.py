@@ -4,7 +4,7 @@ from bridge.core.errors import ProjectionError
 from bridge.core.point import PointDef
 from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts
 from bridge.projections.modbus.custom import entry_blocks
-from bridge.projections.modbus.layout import Choice, Chooser, device_block
+from bridge.projections.modbus.layout import Choice, Chooser, device_block, unit_of
 from bridge.projections.modbus.plan import Block, Identity, Place, Plan
 from bridge.projections.modbus.settings import MapMode, Mapping
 
@@ -27,6 +27,10 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
             choice = chooser.choose(definition)
             if choice is not None:
                 chosen.setdefault(definition.device, []).append(choice)
+        if mapping.meters_per_unit == 1:
+            for device in mapping.units:
+                # pins first: the ledger takes no number back
+                unit_of(device, mapping, numbers)
         blocks += [device_block(device, choices, mapping, numbers) for device, choices in chosen.items() if choices]
     if mode in (MapMode.MODIFIED, MapMode.CUSTOM):
         own = entry_blocks(mapping, points)
@@ -59,6 +63,8 @@ def _known(mapping: Mapping, points: dict[str, PointDef], devices: set[str]) -> 
     for point_id in mapping.overrides:
         if point_id not in points:
             raise ProjectionError(("overrides", point_id), "expected a point of the site")
+    if mapping.units and mapping.meters_per_unit > 1:
+        raise ProjectionError(("units",), "expected no pinned unit ids with meters_per_unit above 1")
     for key, named in (("units", mapping.units), ("blocks", mapping.blocks)):
         for device in named:
             if device not in devices:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
+from collections.abc import Callable
 
 from bridge.core.errors import ProjectionError
 from bridge.core.listener import Listener
@@ -20,13 +22,30 @@ async def ask(listener: Listener, port: int, unit_id: int) -> None:
     context = None if listener.tls is None else _own_server(listener.tls.certificate, listener.tls.key)
     async with asyncio.timeout(ANSWER_S):
         reader, writer = await asyncio.open_connection(host, port, ssl=context)
-        try:
-            writer.write(tcp_frame(1, unit_id, bytes((FUNCTION, MEI_TYPE, BASIC, 0))))
-            head = await reader.readexactly(9)
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+        await _talk(reader, writer, unit_id)
+
+
+async def ask_inside(make: Callable[[], asyncio.Protocol], unit_id: int) -> None:
+    """
+    Ask a session past the listener: for when the guard has no seat for us, or our address is not on its list.
+
+    Raises: as `ask`.
+    """
+    ours, theirs = socket.socketpair()
+    async with asyncio.timeout(ANSWER_S):
+        await asyncio.get_running_loop().connect_accepted_socket(make, theirs)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        await _talk(reader, writer, unit_id)
+
+
+async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, unit_id: int) -> None:
+    try:
+        writer.write(tcp_frame(1, unit_id, bytes((FUNCTION, MEI_TYPE, BASIC, 0))))
+        head = await reader.readexactly(9)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
     if head[:2] != b"\0\1" or head[6:9] != bytes((unit_id, FUNCTION, MEI_TYPE)):
         raise ProjectionError(("listener",), f"expected an identification, found {head.hex()}")
 

@@ -1,11 +1,13 @@
 """Point image -> Modbus TCP: the projection's life in its worker."""
 
 import asyncio
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 import msgspec
 
+from bridge.core.listener import Listener
 from bridge.core.ports import Listening, Projection, ProjectionContext
 from bridge.projections.modbus import probe
 from bridge.projections.modbus.identification import objects_of
@@ -14,13 +16,27 @@ from bridge.projections.modbus.plan import SITE_UNIT, Plan
 from bridge.projections.modbus.requests import Requests
 from bridge.projections.modbus.session import Services, Session
 
+# What the guard counts when it turns a connection away.
+_REFUSALS = ("refused_full", "refused_network")
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What there is once the listener is open."""
+
+    listener: Listener
+    services: Services
+    listening: Listening
+
+    def refusals(self) -> int:
+        return sum(self.services.counters.get(name, 0) for name in _REFUSALS)
+
 
 class Server:
     Plan: ClassVar[type[msgspec.Struct]] = Plan
 
     def __init__(self) -> None:
-        self._listening: Listening | None = None
-        self._plan: Plan | None = None
+        self._open: _Open | None = None
 
     async def run(self, ctx: ProjectionContext) -> None:
         plan = ctx.plan
@@ -38,20 +54,37 @@ class Server:
                     lambda session, request, write: writes.create_task(session.carry_out(request, write)),
                     round(plan.write_timeout_s * 1e9),
                 )
-                self._listening = await ctx.listeners.stream(lambda: Session(services), plan.listener)
-                self._plan = plan
+                listening = await ctx.listeners.stream(lambda: Session(services), plan.listener)
+                self._open = _Open(plan.listener, services, listening)
                 ctx.ready()
                 await asyncio.Event().wait()
         finally:
             unsubscribe()
-            if self._listening is not None:
-                self._listening.close()
+            if self._open is not None:
+                self._open.listening.close()
+
+    @property
+    def port(self) -> int:
+        """The port of the listener. Raises: AssertionError before `run` listens."""
+        assert self._open is not None
+        return self._open.listening.port
 
     async def probe(self) -> None:
-        """Raises: as `probe.ask`."""
-        assert self._plan is not None, "probe before run"
-        assert self._listening is not None, "probe before run"
-        await probe.ask(self._plan.listener, self._listening.port, SITE_UNIT)
+        """
+        Raises: as `probe.ask`.
+
+        When the guard refuses us, because every seat is taken or our own address is not on the list, it has answered,
+        and a session is asked directly: a server that serves as many as it may is well.
+        """
+        now = self._open
+        assert now is not None, "probe before run"
+        refusals = now.refusals()
+        try:
+            await probe.ask(now.listener, now.listening.port, SITE_UNIT)
+        except (ConnectionError, EOFError):
+            if now.refusals() == refusals:
+                raise
+            await probe.ask_inside(lambda: Session(now.services), SITE_UNIT)
 
 
 def own_version() -> str:

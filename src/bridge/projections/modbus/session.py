@@ -6,6 +6,7 @@ look-up of (protocol, length, unit id, function), one test of the marks, one sli
 """
 
 import asyncio
+import logging
 import struct
 from collections.abc import Callable
 from typing import cast
@@ -26,6 +27,7 @@ from bridge.projections.modbus.requests import (
 )
 from bridge.projections.modbus.tables import Registers, Unit
 
+_log = logging.getLogger("bridge.modbus")
 # Requests of one client answered in one turn of the loop; then the other clients have theirs.
 REQUESTS_PER_TURN = 64
 # MBAP header and the PDU of functions 1 to 4
@@ -201,8 +203,12 @@ class Session(asyncio.Protocol):
         if reply[0] & EXCEPTION_BIT:
             name = f"exception_{reply[1]:02x}"
             self._counters[name if name in self._counters else "exception_other"] += 1
-            if reply[0] & ~EXCEPTION_BIT in WRITES:
+            function = reply[0] & ~EXCEPTION_BIT
+            if function in WRITES:
                 self._counters["writes_refused"] += 1
+                _log.warning(
+                    "write_refused peer=%s unit_id=%d function=%d code=%d", self._peer, unit_id, function, reply[1]
+                )
         return tcp_frame(transaction, unit_id, reply)
 
     def _send(self, frames: list[bytes]) -> None:

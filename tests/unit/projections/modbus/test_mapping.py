@@ -3,20 +3,26 @@
 import msgspec
 import pytest
 
+from bridge.config.ledger import Ledger
 from bridge.core.errors import ProjectionError
 from bridge.core.point import PointDef
 from bridge.core.ports import Grant, SiteFacts
 from bridge.projections.modbus.formats import Format
 from bridge.projections.modbus.mapping import project
 from bridge.projections.modbus.plan import ADDRESSES, SITE_UNIT, Bad, Block, Item, Plan
-from tests.support.ledger import FreshNumbers
 from tests.support.modbus_site import ANALOGS, mapping, projected, site
 
 
-def plan_of(facts: SiteFacts, numbers: FreshNumbers | None = None, /, **keys: object) -> Plan:
-    made = project(mapping(**keys), facts, numbers or FreshNumbers())
+def plan_of(facts: SiteFacts, numbers: Ledger | None = None, /, **keys: object) -> Plan:
+    made = project(mapping(**keys), facts, numbers or Ledger())
     assert isinstance(made.plan, Plan)
     return made.plan
+
+
+def reloaded(numbers: Ledger) -> Ledger:
+    """Return the ledger as the next load of the configuration finds it."""
+    numbers.finish({"modbus"})
+    return Ledger(numbers.spaces())
 
 
 def item(plan: Plan, facts: SiteFacts, point_id: str, block: int = 0) -> Item:
@@ -70,22 +76,23 @@ def owned(block: Block) -> set[int]:
 
 
 def test_no_edit_of_the_site_moves_a_register() -> None:
-    numbers, before = FreshNumbers(), site(3)
+    numbers, before = Ledger(), site(3)
     first = addresses(plan_of(before, numbers), before)
     # the middle meter goes, a point comes in front of all others
     points = [p for p in before.points if p.device != "m2"]
     points.insert(0, PointDef(900, "m1.new_at_the_top", points[0].kind, unit="kWh"))
     after = SiteFacts("tower", points, [d for d in before.devices if d.id != "m2"])
 
+    numbers = reloaded(numbers)
     second = addresses(plan_of(after, numbers), after)
-    restored = addresses(plan_of(before, numbers), before)
+    restored = addresses(plan_of(before, reloaded(numbers)), before)
 
     assert {key: second[key] for key in first if key in second} == {k: v for k, v in first.items() if k in second}
     assert restored == first
 
 
 def test_a_block_keeps_its_size_when_its_meter_grows_into_it() -> None:
-    numbers = FreshNumbers()
+    numbers = Ledger()
     small, grown = site(2), site(2, (*ANALOGS, "frequency", "phase_angle_l1"))
 
     assert [b.registers for b in plan_of(small, numbers).blocks] == [
@@ -93,8 +100,22 @@ def test_a_block_keeps_its_size_when_its_meter_grows_into_it() -> None:
     ]
 
 
+def test_a_renamed_meter_keeps_its_registers() -> None:
+    numbers, before = Ledger(), site(2)
+    first = addresses(plan_of(before, numbers), before)
+    points = [msgspec.structs.replace(p, id=p.id.replace("m2.", "attic.")) for p in before.points]
+    devices = [msgspec.structs.replace(d, id=d.id.replace("m2", "attic")) for d in before.devices]
+    numbers = reloaded(numbers)
+    numbers.rename({"m2": "attic"})
+    after = SiteFacts("tower", points, devices)
+
+    second = addresses(plan_of(after, numbers), after)
+
+    assert second == {(key[0].replace("m2.", "attic."), key[1]): at for key, at in first.items()}
+
+
 def test_a_meter_that_outgrows_its_block_is_an_error_that_names_the_point() -> None:
-    numbers, many = FreshNumbers(), site(1, [f"voltage_{n}" for n in range(60)])
+    numbers, many = Ledger(), site(1, [f"voltage_{n}" for n in range(60)])
     plan_of(site(1), numbers)
 
     with pytest.raises(ProjectionError, match=r"blocks\.m1: m1\..* needs .*: expected at most 50"):
@@ -113,17 +134,17 @@ def test_a_thousand_meters_share_unit_ids() -> None:
 
     assert [(b.places[0].unit, b.places[0].registers) for b in plan.blocks[:6]] == [
         (1, 0),
-        (1, 13_000),
-        (1, 26_000),
-        (1, 39_000),
-        (1, 52_000),
+        (1, 5_000),
+        (1, 10_000),
+        (1, 15_000),
+        (1, 20_000),
         (2, 0),
     ]
     assert plan.blocks[-1].places[0].unit == 200
 
 
 def test_the_248th_meter_is_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(ProjectionError, match="meters_per_unit: m248 is device 248: expected at most 247"):
+    with pytest.raises(ProjectionError, match="meters_per_unit: m248 gets unit id 248: expected at most 247"):
         plan_of(site(248, ()))
 
 
@@ -186,9 +207,9 @@ def test_pins_are_kept_and_a_collision_names_the_key() -> None:
     assert plan.blocks[1].places[0].unit == 77
     assert item(plan, facts, "m1.current_l3").fields[0].address == 200
     with pytest.raises(ProjectionError, match=r"^overrides\.m1\.current_l3\.address: "):
-        plan_of(facts, overrides={"m1.current_l3": {"address": 8}})
+        plan_of(facts, overrides={"m1.current_l2": {"address": 200}, "m1.current_l3": {"address": 201}})
     with pytest.raises(ProjectionError, match=r"^units\.m2: "):
-        plan_of(facts, units={"m2": 1})
+        plan_of(facts, units={"m1": 7, "m2": 7})
 
 
 @pytest.mark.parametrize(
