@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from bridge.app.faces import number_and_project
+from bridge.app.faces import mapping_faults, number_and_project
 from bridge.config.ledger import difference
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger
-from bridge.config.load import load_site
+from bridge.config.load import load_site, projection_files
 from bridge.core.errors import ConfigErrors
 
 
@@ -26,6 +26,9 @@ def check_site(site: Path) -> Checked:
     """Return every fault, or what would be served; writes nothing."""
     try:
         config = load_site(site)
+    except ConfigErrors as exc:
+        return Checked([str(error) for error in (*exc.errors, *mapping_faults(projection_files(site)))], [])
+    try:
         before = read_ledger(config.directory / LEDGER_FILE)
         faces, after = number_and_project(config, before)
     except ConfigErrors as exc:

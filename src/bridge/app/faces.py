@@ -79,6 +79,17 @@ def project_all(config: SiteConfig, numbers: Numbers) -> list[Face]:
     return faces
 
 
+def mapping_faults(files: Iterable[ProjectionFile]) -> list[ConfigError]:
+    """Return what is wrong with mappings whatever the site is: for a site that cannot be projected itself."""
+    faults: list[ConfigError] = []
+    for file in files:
+        try:
+            faults.extend(convert_mapping(file, load_mapping(file.protocol).Mapping)[1])
+        except ModuleNotFoundError:
+            continue
+    return faults
+
+
 def collisions(faces: Iterable[Face]) -> list[ConfigError]:
     """Return a fault for every port that two servers want (X-08: the owner is named)."""
     owners: dict[tuple[Transport, int], list[tuple[str, str]]] = {}

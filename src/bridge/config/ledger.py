@@ -84,15 +84,22 @@ class Ledger:
         return self._spaces
 
     def rename(self, renamed: Mapping[str, str]) -> None:
-        """Hand the numbers of device `before` to device `now`: of the key itself and of all keys `before.*`."""
-        for name, space in self._spaces.items():
+        """
+        Hand the numbers of device `before` to device `now`: its spaces (`protocol.before.*`), its own key and its
+        points' (`before`, `before.*`). What `now` has already stays.
+        """
+        for name in list(self._spaces):
+            now = _renamed_space(name, renamed)
+            if now != name and now not in self._spaces:
+                self._spaces[now] = self._spaces.pop(name)
+        for space in self._spaces.values():
             for entries in (space.live, space.retired):
                 for key in list(entries):
                     now = _renamed(key, renamed)
                     if now != key and now not in space.live and now not in space.retired:
                         entries[now] = entries.pop(key)
             space.spent = {first: (block, _renamed(key, renamed)) for first, (block, key) in space.spent.items()}
-            self._owners[name] = _owners(space)
+        self._owners = {name: _owners(space) for name, space in self._spaces.items()}
 
     def take(self, space: str, key: str, first: int = 1, size: int = 1, pin: int | None = None) -> int:
         """
@@ -205,6 +212,11 @@ def clash(space: Space) -> tuple[str, str, int] | None:
 def _renamed(key: str, renamed: Mapping[str, str]) -> str:
     device, dot, rest = key.partition(".")
     return renamed[device] + dot + rest if device in renamed else key
+
+
+def _renamed_space(name: str, renamed: Mapping[str, str]) -> str:
+    protocol, _, rest = name.partition(".")
+    return f"{protocol}.{_renamed(rest, renamed)}" if "." in rest else name
 
 
 def _copy(space: Space) -> Space:

@@ -34,13 +34,15 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
     faults = Faults()
     projections = _projections(marked, directory, faults)
     file = faults.convert(marked, SiteFile)
-    if file is None:
-        _check_meters_named(marked, directory, library, faults)
+    meters = _library(marked, directory, library, faults) if isinstance(marked.data, dict) else None
+    if faults.errors and meters is not None:
+        _check_meters_named(marked, meters, faults)
+    if file is None or meters is None:
         faults.raise_if_any()
         raise AssertionError("a file that does not convert has mistakes")
     check_names(marked, file, faults)
     check_channels(marked, file, faults)
-    field = _devices(marked, file, _library(marked, directory, library, faults), faults)
+    field = _devices(marked, file, meters, faults)
     faults.raise_if_any()
     return SiteConfig(
         file=file,
@@ -55,6 +57,15 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
         warnings=tuple(faults.warnings),
         renamed=renamed(file),
     )
+
+
+def projection_files(path: FilePath) -> tuple[ProjectionFile, ...]:
+    """Return the projection files that can be read even if the site is wrong: for telling their mistakes as well."""
+    site_path = path / SITE_FILE if path.is_dir() else path
+    try:
+        return _projections(read_file(site_path), site_path.parent, Faults())
+    except ConfigErrors:
+        return ()
 
 
 def check_meters(folder: FilePath) -> list[ConfigError]:
@@ -85,12 +96,11 @@ def _library(marked: Marked, directory: FilePath, library: FilePath | None, faul
     return Library([*own, library or shipped.library_dir()], faults)
 
 
-def _check_meters_named(marked: Marked, directory: FilePath, library: FilePath | None, faults: Faults) -> None:
+def _check_meters_named(marked: Marked, meters: Library, faults: Faults) -> None:
     """Tell the mistakes of the meter files too when site.yaml itself is not whole."""
-    devices = marked.data.get("devices") if isinstance(marked.data, dict) else None
+    devices = marked.data.get("devices")
     if not isinstance(devices, dict):
         return
-    meters = _library(marked, directory, library, faults)
     seen: set[str] = set()
     for id_, device in devices.items():
         name = device.get("meter") if isinstance(device, dict) else None

@@ -95,6 +95,10 @@ class PfSign(enum.Enum):
     UNSIGNED = "unsigned"
 
 
+TableNumber = Annotated[
+    Table,
+    msgspec.Meta(description="1 (coils), 2 (discrete inputs), 3 (holding registers) or 4 (input registers)"),
+]
 Address = Annotated[int, msgspec.Meta(ge=0, le=465536)]
 
 
@@ -103,7 +107,7 @@ class Modbus(_Strict, frozen=True):
 
     addressing: Addressing = Addressing.ZERO
     word_order: WordOrder = WordOrder.ABCD
-    table: Table = Table.HOLDING
+    table: TableNumber = Table.HOLDING
     max_registers: Annotated[int, msgspec.Meta(ge=1, le=125)] = 125
     max_gap: Annotated[int, msgspec.Meta(ge=0, le=124)] = 10
     timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=15)] = 1.0

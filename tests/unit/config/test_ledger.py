@@ -110,6 +110,20 @@ def test_a_renamed_device_keeps_all_its_numbers() -> None:
     assert [ledger.take(SPACE, key) for key in ("new.energy", "new.power", "older.power", "new")] == [2, 1, 3, 4]
 
 
+def test_a_renamed_device_keeps_the_spaces_that_are_its_own() -> None:
+    ledger = Ledger()
+    for key in ("x", "power"):
+        ledger.take("modbus.old.values", key)
+    ledger.take("modbus.old", "power", first=7)
+    ledger.finish(["modbus"])
+
+    ledger = Ledger(ledger.spaces())
+    ledger.rename({"old": "new"})
+
+    assert ledger.take("modbus.new.values", "power") == 2
+    assert ledger.take("modbus.old", "power") == 7
+
+
 def test_a_protocol_that_is_off_loses_nothing() -> None:
     before = run({}, ["a"])
     ledger = Ledger(before)
@@ -120,7 +134,6 @@ def test_a_protocol_that_is_off_loses_nothing() -> None:
 
 
 def test_the_revision_moves_when_the_list_moves_and_only_then() -> None:
-    # B: Database_Revision
     first = run({}, ["a", "b"])
     same = run(first, ["b", "a"])
     less = run(same, ["a"])
