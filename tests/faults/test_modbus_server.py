@@ -155,7 +155,7 @@ async def test_a_64_bit_value_is_never_torn_while_it_changes() -> None:
     assert len(seen & set(patterns)) > 1
 
 
-# BARS L2, G-01
+# BARS L2
 async def test_the_33rd_client_is_refused_and_the_32_stay() -> None:
     async with running(store_of(FACTS), [spec_of(FACTS, PORT + 5)]) as supervisor:
         clients = [await asyncio.open_connection("127.0.0.1", PORT + 5) for _ in range(32)]
@@ -172,7 +172,7 @@ async def test_the_33rd_client_is_refused_and_the_32_stay() -> None:
     assert took <= 1
 
 
-# G-07
+# BARS R4
 async def test_an_idle_client_is_dropped_and_a_talking_one_is_not() -> None:
     listener = {"port": PORT + 6, "idle_s": 0.6, "first_message_s": 0.6}
     async with running(store_of(FACTS), [spec_of(FACTS, PORT + 6, listener=listener)]):

@@ -115,7 +115,7 @@ def connect(name: str, folder: Path) -> Connect:
     return clients[name]
 
 
-# G-08, G-10, BARS "no wrong value"
+# G-10
 @pytest.mark.parametrize("client", ["pymodbus", "pyModbusTCP", "mbpoll", "libmodbus"])
 async def test_every_point_read_by_a_foreign_client_equals_the_store(client: str, tmp_path: Path) -> None:
     store, plan = store_of(FACTS), plan_of(FACTS)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from bridge.projections.modbus import probe
 from bridge.projections.modbus.image import Image
 from bridge.projections.modbus.plan import Plan
 from bridge.projections.modbus.server import Server
+from tests.support.certificates import Authority
 from tests.support.modbus_site import FakeEvents, good, projected, site, store_of
 from tests.support.workers import FakeLines, StoreWriter
 
@@ -88,6 +90,17 @@ async def test_a_listener_that_must_refuse_the_probe_is_well(seats: int, network
             assert await asyncio.wait_for(reader.readexactly(11), 5)
             await server.probe()
             writer.close()
+
+
+# S5, S10
+@pytest.mark.real_time
+@pytest.mark.parametrize("with_client_ca", ["", "ca"])
+async def test_the_probe_speaks_tls_to_a_listener_behind_tls(with_client_ca: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("bridge")
+    tls = {"certificate": str(certificate), "key": str(key), "client_ca": str(authority.file) if with_client_ca else ""}
+    async with served(tls=tls) as server:
+        await server.probe()
 
 
 @pytest.mark.real_time
