@@ -19,6 +19,7 @@ from bridge.core.clock import Clock
 from bridge.core.errors import ConfigErrors
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice
+from bridge.services.followers import Followers
 from bridge.services.staleness import Staleness
 from bridge.workers.requests import Services
 from bridge.workers.status import State, Status
@@ -55,6 +56,8 @@ class Bridge:
         self._reloading = asyncio.Lock()
         # requests to devices so far, and when their number last moved
         self._asked = 0, clock.monotonic_ns()
+        self._staleness: Staleness | None = None
+        self._followers: Followers | None = None
         self.field: FieldSide | None = None
         self.supervisor: Supervisor | None = None
 
@@ -118,6 +121,8 @@ class Bridge:
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         staleness = Staleness(self.store, self._clock)
         field = self.field = FieldSide(self.store, self._clock, self._noticed, group)
+        self._followers = Followers(self.store, field.refresh)
+        self._staleness = staleness
         lines = FieldLines(field.channels, self._clock)
         services = Services(self.store, self.commands, lines, self._clock)
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
@@ -181,6 +186,9 @@ class Bridge:
 
     def _swap(self) -> None:
         self.store.redefine(self.config.points, self.config.devices)
+        for service in (self._staleness, self._followers):
+            if service is not None:
+                service.redefine()
 
     def _noticed(self, notice: Notice) -> None:
         log.info("field %s device=%s %s", notice.kind.value, notice.device, notice.text)

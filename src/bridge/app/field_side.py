@@ -62,6 +62,12 @@ class FieldSide:
         """Return the statistics of every device."""
         return {name: snapshot for r in self._running.values() for name, snapshot in r.poller.snapshots().items()}
 
+    def refresh(self, device: str, indexes: list[int]) -> None:
+        """Have points of a device read soon, whatever their poll class."""
+        poller = self.poller_of(device)
+        if poller is not None:
+            self._group.create_task(_refresh(poller, device, indexes), name=f"refresh {device}")
+
     def requests(self) -> int:
         """Return how many requests all devices have been sent."""
         return sum(channel.counters.requests + channel.counters.opened for channel in self.channels.values())
@@ -87,3 +93,7 @@ class FieldSide:
         running.task.cancel()
         await asyncio.wait([running.task])
         channel.close()
+
+
+async def _refresh(poller: ChannelPoller, device: str, indexes: list[int]) -> None:
+    await poller.device(device).refresh(indexes)
