@@ -1,6 +1,7 @@
 """What the running bridge answers on its control socket."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,7 @@ def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
         "status": bound(_status),
         "points": bound(_points),
         "read": bound(_read),
+        "registers": bound(_registers),
         "write": bound(_write),
         "reload": bound(_reload),
     }
@@ -62,6 +64,23 @@ async def _points(bridge: Bridge, arguments: dict[str, Any]) -> Any:
 async def _read(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     definition = _definition(bridge, arguments)
     return point_row(definition, bridge.store.get(definition.index), bridge.clock.utc_ns())
+
+
+async def _registers(bridge: Bridge, arguments: dict[str, Any]) -> Any:
+    """The newest raw blocks of a device, as they came."""
+    snapshots = {} if bridge.field is None else bridge.field.snapshots()
+    snapshot = snapshots.get(str(arguments.get("device", "")))
+    if snapshot is None:
+        raise ControlError(f"expected a device ({', '.join(snapshots)}), found {arguments.get('device')}")
+    return [
+        {
+            "function": block.function,
+            "address": block.address,
+            "data": base64.b64encode(block.data).decode(),
+            "utc_ns": block.utc_ns,
+        }
+        for block in snapshot.raw
+    ]
 
 
 async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli import check, demo, export, live, run, simulate, trace
+from bridge.cli import check, demo, export, live, run, simulate, trace, verify
 
 
 def build() -> typer.Typer:
@@ -24,5 +24,6 @@ def build() -> typer.Typer:
     app.command("read")(live.read)
     app.command("write")(live.write)
     app.command("trace")(trace.trace)
+    app.command("verify")(verify.verify)
     app.command("export")(export.export)
     return app

@@ -165,6 +165,34 @@ def test_the_other_meters_do_not_notice_a_dead_one(demo: Demo) -> None:
     assert all(r["quality"] == "good" for r in others)
 
 
+def test_verify_finds_every_server_telling_the_truth(demo: Demo) -> None:
+    done = demo.bridge("verify", str(demo.site))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "comparisons hold" in done.stdout
+
+
+def test_verify_finds_a_seeded_fault(demo: Demo) -> None:
+    """A register list with a wrong scale stands for a server that shows a wrong value."""
+    meter = ROOT / "mappings" / "meters" / "ion7400.yaml"
+    site = demo.site / "site.yaml"
+    before = site.read_text()
+    text = meter.read_text().replace("meter: ion7400", "meter: ion7400", 1)
+    wrong = text.replace("unit: kW,", "scale: 0.5, unit: kW,", 1)
+    assert wrong != text
+    (demo.site / "meters").mkdir(exist_ok=True)
+    (demo.site / "meters" / "ion7400.yaml").write_text(wrong)
+    try:
+        site.write_text(before.replace("site:\n", "site:\n  meters: [meters]\n", 1))
+        done = demo.bridge("verify", str(demo.site))
+    finally:
+        site.write_text(before)
+
+    assert done.returncode == 1
+    assert "different" in done.stdout
+    assert "main.active_power" in done.stdout
+
+
 def test_the_log_holds_no_traceback(demo: Demo) -> None:
     assert "Traceback" not in demo.log.read_text()
 

@@ -103,7 +103,7 @@ class BlockReader:
             self._noise.got_through(READ_OVERHEAD_CHARS)
             return Answer(Result.EXCEPTION, b"", utc_ns, reply[1])
         self._good(block)
-        statistics.raw.append(RawBlock(function, block.address, reply[2:], utc_ns))
+        statistics.keep(RawBlock(function, block.address, reply[2:], utc_ns))
         return Answer(Result.DONE, reply[2:], utc_ns)
 
     async def _failed(self, exc: FieldError, block: ReadBlock) -> Answer:
