@@ -5,19 +5,17 @@ from collections.abc import Callable
 from bridge.projections.snmp.ber import Syntax, Value
 from bridge.projections.snmp.counters import Counters
 from bridge.projections.snmp.devices import Devices
+from bridge.projections.snmp.mib_fixed import REVISION
 from bridge.projections.snmp.objects import objects_oid
 from bridge.projections.snmp.oidtree import Freshness, ObjectType, Table
 from bridge.projections.snmp.plan import GATEWAY_ARC, Plan
-
-# Date of the last change of what the generated MIB means; the numbers of columns added later do not move it.
-MIB_REVISION = "202611200000Z"
 
 
 def gateway_tables(plan: Plan, version: str, devices: Devices, counters: Counters) -> list[Table]:
     text, gauge, counter = Syntax.OCTET_STRING, Syntax.GAUGE32, Syntax.COUNTER32
     scalars: tuple[tuple[int, Syntax, Callable[[], Value]], ...] = (
         (1, text, version.encode),
-        (2, text, MIB_REVISION.encode),
+        (2, text, REVISION.encode),
         (3, gauge, lambda: len(devices.devices)),
         (4, gauge, devices.offline),
         (5, gauge, lambda: len(plan.rows)),
