@@ -125,7 +125,7 @@ def arc_of(meaning: Meaning) -> int:
 
 def name_of(meaning: Meaning) -> str:
     """Return the descriptor: a lower-case letter first, letters and digits only (RFC 2578, 3.1)."""
-    words = ["mb", meaning.quantity.value]
+    words = ["meter", meaning.quantity.value]
     words += [meaning.phase.value] if meaning.phase is not P.TOTAL else []
     words += [meaning.direction.value] if meaning.direction is not D.NONE else []
     words += [meaning.statistic.value] if meaning.statistic is not S.PRESENT else []

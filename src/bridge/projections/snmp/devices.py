@@ -21,7 +21,7 @@ _WIRINGS = (Wiring.SINGLE_PHASE, Wiring.THREE_WIRE, Wiring.FOUR_WIRE)
 
 
 class Status(enum.IntEnum):
-    """MbDeviceStatus."""
+    """MbStatus of the MIB."""
 
     UNKNOWN = 1
     ONLINE = 2

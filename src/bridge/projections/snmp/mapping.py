@@ -18,6 +18,7 @@ __all__ = ["Mapping", "Plan", "project"]
 
 # Power of ten of an analog value's Integer32: thousandths reach 2,147,483 of the unit, then coarser
 _ANALOG_SCALE = -3
+_INTERNET: Oid = (1, 3, 6, 1)
 _INTEGER32 = 2**31 - 1
 
 
@@ -28,6 +29,9 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     Raises: ProjectionError with the path inside the mapping.
     """
     _known(mapping, site)
+    enterprise = _oid(mapping.enterprise_oid)
+    if enterprise[:4] != _INTERNET or len(enterprise) < 5:
+        raise ProjectionError(("enterprise_oid",), f"expected a number below 1.3.6.1, found {mapping.enterprise_oid}")
     chooser = _Chooser(mapping)
     shown = [point for point in site.points if chooser.shown(point)]
     devices = _devices(mapping, site, shown, numbers)
@@ -37,7 +41,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     traps = mapping.traps
     plan = Plan(
         listener=mapping.listener,
-        enterprise=_oid(mapping.enterprise_oid),
+        enterprise=enterprise,
         description=mapping.system.description,
         contact=mapping.system.contact,
         name=mapping.system.name or site.name,

@@ -54,7 +54,7 @@ def mib_text(plan: Plan) -> str:
     columns = [_measure(column) for column in plan.columns]
     parts = [
         HEADER.format(module=MODULE, root=root, revision=REVISION, module_arc=MODULE_ARC),
-        f"mbRoot OBJECT IDENTIFIER ::= {{ {root} {' '.join(map(str, plan.enterprise[below:]))} }}",
+        *_nodes(root, plan.enterprise[below:]),
         f"mbNotifications OBJECT IDENTIFIER ::= {{ meterbridgeMIB {NOTIFICATIONS_ARC} }}",
         f"mbObjects       OBJECT IDENTIFIER ::= {{ meterbridgeMIB {OBJECTS_ARC} }}",
         f"mbConformance   OBJECT IDENTIFIER ::= {{ meterbridgeMIB {CONFORMANCE_ARC} }}",
@@ -79,6 +79,14 @@ def mib_text(plan: Plan) -> str:
     return "\n".join(parts) + "\n"
 
 
+def _nodes(root: str, arcs: Oid) -> Iterable[str]:
+    """Name every node down to mbRoot: a node without a name is bad style (RFC 2578, 3.6)."""
+    for at, arc in enumerate(arcs):
+        name = "mbRoot" if at + 1 == len(arcs) else f"mbArc{at + 1}"
+        yield f"{name} OBJECT IDENTIFIER ::= {{ {root} {arc} }}"
+        root = name
+
+
 _DEVICES = "Meters of the site. The number of a meter never changes and is never given to another."
 _POINTS = (
     "Points of the meters. The number of a point inside its meter never changes and is never given to another."
@@ -88,7 +96,9 @@ _MEASURES = (
     "One row for each measuring circuit of a meter. An instance is absent when the meter has no such quantity,"
     " and while its value is no present reading."
 )
-_CIRCUIT = Object(1, "mbMeasureCircuit", "Unsigned32 (1..9)", "Measuring circuit of the meter, from 1.", "not-accessible")
+_CIRCUIT = Object(
+    1, "mbMeasureCircuit", "Unsigned32 (1..9)", "Measuring circuit of the meter, from 1.", "not-accessible"
+)
 
 
 def _measure(column: Column) -> Object:
@@ -102,9 +112,7 @@ def _measure(column: Column) -> Object:
     return Object(column.arc, column.name, syntax, text, units=column.units)
 
 
-def _table(
-    name: str, arc: int, index: Sequence[str], columns: Sequence[Object], description: str
-) -> Iterable[str]:
+def _table(name: str, arc: int, index: Sequence[str], columns: Sequence[Object], description: str) -> Iterable[str]:
     entry = name[0].upper() + name[1:] + "Entry"
     yield (
         f"{name}Table OBJECT-TYPE\n    SYNTAX      SEQUENCE OF {entry}\n    MAX-ACCESS  not-accessible\n"

@@ -80,7 +80,7 @@ MbScale ::= TEXTUAL-CONVENTION
         "A power of ten n: the value is the integer times 10^n."
     SYNTAX      Integer32 (-24..24)
 
-MbDeviceStatus ::= TEXTUAL-CONVENTION
+MbStatus ::= TEXTUAL-CONVENTION
     STATUS      current
     DESCRIPTION
         "Whether a meter answers: unknown (not asked yet), online, degraded
@@ -100,7 +100,7 @@ GATEWAY_SCALARS = (
         8, "mbTrapsDropped", "Counter32", "Notifications given up: a full buffer, or an inform nobody acknowledged.",
         units="notifications",
     ),
-    Object(9, "mbWritesRefused", "Counter32", "Writes that the policy of the bridge or a meter refused.", units="writes"),
+    Object(9, "mbWritesRefused", "Counter32", "Writes that policy or meter refused.", units="writes"),
 )  # fmt: skip
 
 DEVICE_COLUMNS = (
@@ -118,7 +118,7 @@ DEVICE_COLUMNS = (
         11, "mbDeviceWiring", "INTEGER { singlePhase(1), threeWire(2), fourWire(3) }",
         "System the meter is connected to (volts mode).",
     ),
-    Object(12, "mbDeviceStatus", "MbDeviceStatus", "Whether the meter answers."),
+    Object(12, "mbDeviceStatus", "MbStatus", "Whether the meter answers."),
     Object(13, "mbDeviceStatusSince", "TimeStamp", "sysUpTime when mbDeviceStatus was last another."),
     Object(14, "mbDeviceLastReading", "DateAndTime", "Time of the newest reading; absent before the first."),
     Object(15, "mbDevicePoints", "Gauge32", "Points of the meter.", units="points"),
@@ -137,9 +137,9 @@ POINT_COLUMNS = (
     ),
     Object(
         5, "mbPointScaled", "Integer32",
-        "The last value as an integer: times 10 to the power mbPointScale it is the value in mbPointUnits; the code of a"
-        " state. At the end of Integer32 it stays there. Absent for texts and times. Takes a SET where mbPointWritable"
-        " is true.",
+        "The last value as an integer: times 10 to the power mbPointScale it is the value in mbPointUnits; the code of"
+        " a state. At the end of Integer32 it stays there. Absent for texts and times. Takes a SET where"
+        " mbPointWritable is true.",
         "read-write",
     ),
     Object(6, "mbPointScale", "MbScale", "Power of ten of mbPointScaled."),
@@ -166,7 +166,7 @@ POINT_COLUMNS = (
 
 _NOTIFY = "accessible-for-notify"
 EVENT_OBJECTS = (
-    Object(1, "mbEventNumber", "Counter64", "Number of the event in the bridge, without gaps; 0 where it has none.", _NOTIFY),
+    Object(1, "mbEventNumber", "Counter64", "Number of the event, without gaps; 0 where it has none.", _NOTIFY),
     Object(2, "mbEventTime", "DateAndTime", "When it happened, UTC.", _NOTIFY),
     Object(3, "mbEventPriority", "Integer32 (0..255)", "Priority: 64-127 low, 128-191 medium, 192-255 high.", _NOTIFY),
     Object(4, "mbEventKind", "MbText", "What kind of event, as alarm_start.", _NOTIFY),

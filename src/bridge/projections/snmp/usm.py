@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CFB
 
+from bridge.projections.snmp.cfb import CFB
 from bridge.projections.snmp.settings import Auth, Privacy
 from bridge.projections.snmp.views import Grant, SecurityLevel
 
