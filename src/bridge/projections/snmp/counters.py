@@ -57,7 +57,6 @@ class Counters:
     writes_refused: int = 0
     writes_done: int = 0
     traps_dropped: int = 0
-    informs_lost: int = 0
     faults: int = 0
 
     def rejections(self) -> int:

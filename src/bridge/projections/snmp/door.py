@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin, Outcome
@@ -38,6 +38,10 @@ _STATUS = {
     Outcome.DEVICE_REFUSED: ErrorStatus.COMMIT_FAILED,
 }
 Address = tuple[Any, ...]
+
+
+class Watch(Protocol):
+    def wrong_community(self, peer: str) -> None: ...
 
 
 class Credit:
@@ -74,12 +78,12 @@ class Door(asyncio.DatagramProtocol):
         clock: Clock,
         write_timeout_s: float,
         start: Callable[[Coroutine[Any, Any, None]], object],
-        rejected: Callable[[str], None],
+        watch: Watch,
     ) -> None:
-        """`start`: runs a SET beside the loop. `rejected`: hears of the address of a wrong community."""
+        """`start`: runs a SET beside the loop. `watch`: hears of wrong communities."""
         self._agent, self._commands, self._clock = agent, commands, clock
         self._write_timeout_ns = round(write_timeout_s * 1e9)
-        self._start, self._rejected = start, rejected
+        self._start, self._watch = start, watch
         self._credit = Credit()
         self._writes = 0
         self._logged_s = -FAULT_LOG_S
@@ -108,7 +112,7 @@ class Door(asyncio.DatagramProtocol):
         if counters.rejections() != unproven:
             credit.charge(peer, self._clock.monotonic_ns() / 1e9)
             if counters.in_bad_communities != communities:
-                self._rejected(peer)
+                self._watch.wrong_community(peer)
         if isinstance(reply, Sealed):
             self._start_write(reply, addr)
         elif reply is not None:

@@ -228,6 +228,10 @@ def _target(at: int, receiver: Receiver, readers: dict[tuple[str, str], Reader])
     if bool(receiver.community) == bool(receiver.user):
         raise ProjectionError(path, "expected either community or user")
     kind, name = ("communities", receiver.community) if receiver.community else ("users", receiver.user)
+    try:
+        ipaddress.ip_address(receiver.host)
+    except ValueError as exc:
+        raise ProjectionError((*path, "host"), f"expected an IP address, found {receiver.host}") from exc
     reader = readers.get((kind, name))
     if reader is None:
         raise ProjectionError(path, f"expected a key of {kind}, found {name}")
