@@ -1,0 +1,11 @@
+"""The artefacts of this projection: the MIB that a station loads."""
+
+from collections.abc import Iterator
+
+from bridge.projections.snmp.mib import MODULE, mib_text
+from bridge.projections.snmp.plan import Plan
+
+
+def files(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield (file name, text)."""
+    yield f"{MODULE}.mib", mib_text(plan)
