@@ -11,6 +11,7 @@ from bridge.app.faces import Face, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
 from bridge.app.lines import FieldLines
+from bridge.app.own import OwnServices
 from bridge.commands.policy import DenyAll
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
@@ -49,6 +50,7 @@ class Bridge:
         self.config, self.faces = loaded.config, loaded.faces
         self.store = PointStore(self.config.points, self.config.devices, on_fault=_subscriber_failed)
         self.commands = DenyAll(self.store)
+        self.own = OwnServices(self.store, clock)
         self._stopping = asyncio.Event()
         self._reload_wanted = asyncio.Event()
         self._all_ready = asyncio.Event()
@@ -130,12 +132,14 @@ class Bridge:
         helpers = [
             group.create_task(notifier.watch(self._fresh), name="watchdog"),
             group.create_task(staleness.run(), name="staleness"),
+            group.create_task(self.own.run(), name="services"),
             group.create_task(self._tell_when_ready(notifier), name="ready"),
             group.create_task(self._reload_when_asked(), name="reload"),
         ]
         serving = group.create_task(
             supervisor.run([face.spec(self.config.state_dir) for face in self.faces]), name="supervisor"
         )
+        self.own.apply(self.config)
         await field.apply(self.config, lambda: None)
         await self._stopping.wait()
         notifier.stopping()
@@ -189,6 +193,7 @@ class Bridge:
         for service in (self._staleness, self._followers):
             if service is not None:
                 service.redefine()
+        self.own.apply(self.config)
 
     def _noticed(self, notice: Notice) -> None:
         log.info("field %s device=%s %s", notice.kind.value, notice.device, notice.text)

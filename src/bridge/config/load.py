@@ -5,6 +5,7 @@ from pathlib import Path as FilePath
 
 from bridge.config import library as shipped
 from bridge.config.channels import check_channels
+from bridge.config.derived import with_derived
 from bridge.config.devices import Devices, periods_ns
 from bridge.config.faults import Faults, unique
 from bridge.config.marked import Marked
@@ -43,6 +44,8 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
     check_names(marked, file, faults)
     check_channels(marked, file, faults)
     field = _devices(marked, file, meters, faults)
+    # without all meters every formula would seem wrong
+    field, formulas = with_derived(field, marked, file, faults) if not faults.errors else (field, ())
     faults.raise_if_any()
     return SiteConfig(
         file=file,
@@ -54,6 +57,7 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
         projections=projections,
         services=file.services,
         access=file.access,
+        formulas=formulas,
         warnings=tuple(faults.warnings),
         renamed=renamed(file),
     )

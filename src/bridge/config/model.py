@@ -5,6 +5,7 @@ Made by `config.load`; every name is resolved, every address is a 0-based wire a
 """
 
 import dataclasses
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,7 @@ from typing import Any
 
 from bridge.config.marked import Marked
 from bridge.config.meter import Certainty, PfSign, PollClass, RegisterType, Table, WordOrder
+from bridge.config.services import ServicesFile
 from bridge.config.site import Channel, SiteFile
 from bridge.core.errors import ConfigError
 from bridge.core.point import DeviceDef, PointDef
@@ -90,6 +92,25 @@ class FieldDevice:
     serial: Register | None = None
 
 
+class Operation(enum.Enum):
+    """What a derived point of the site is computed by."""
+
+    SUM = "sum"
+    AVERAGE = "average"
+    RATIO = "ratio"
+    UNBALANCE = "unbalance"
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """How the point `output` of `services.derived` is computed; ids of points. `minus`: with SUM only."""
+
+    output: str
+    operation: Operation
+    inputs: tuple[str, ...]
+    minus: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectionFile:
     """One projection of the site: the file's path and its marked YAML, for the projection's own model."""
@@ -104,6 +125,7 @@ class SiteConfig:
     """
     Everything of one site. `directory`: of site.yaml. `points` and `devices` are those of `field` in its order.
 
+    `formulas`: of the points that `services.derived` declares, in the order of the file: each needs only what is above.
     `warnings`: what works but is probably not meant. `renamed`: device id before -> now, for the ledger.
     """
 
@@ -114,8 +136,9 @@ class SiteConfig:
     channels: Mapping[str, Channel]
     field: tuple[FieldDevice, ...]
     projections: tuple[ProjectionFile, ...]
-    services: Mapping[str, Any]
+    services: ServicesFile
     access: Mapping[str, Any]
+    formulas: tuple[Formula, ...] = ()
     warnings: tuple[ConfigError, ...] = ()
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

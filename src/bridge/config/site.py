@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bridge.config.meter import NominalFile, PollClass, WordOrder
+from bridge.config.services import ServicesFile
 from bridge.core.point import Wiring
 
 Period = Annotated[str, msgspec.Meta(description="a time such as 500ms, 2s, 1m or 1h")]
@@ -113,14 +114,14 @@ class SiteKey(_Strict, frozen=True):
 
 class SiteFile(_Strict, frozen=True):
     """
-    site.yaml. `projections`: protocol -> file beside this one; absent = off. `services` and `access` are read by the
-    packages they configure.
+    site.yaml. `projections`: protocol -> file beside this one; absent = off. `access` is read by the package it
+    configures.
     """
 
     site: SiteKey
     channels: dict[str, Channel]
     devices: dict[str, Device]
     poll: dict[PollClass, Period] = {}
-    services: dict[str, Any] = {}
+    services: ServicesFile = ServicesFile()
     access: dict[str, Any] = {}
     projections: dict[str, str] = {}
