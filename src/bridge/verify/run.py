@@ -97,7 +97,7 @@ def _meter(device: FieldDevice, bridge: ControlClient, clock: Clock) -> Iterator
     """Compare the point table with the registers it was made of."""
     open_points = [p for p in device.points if p.read is not None and p.read.scale_at is None]
     rows: dict[str, Row] = {}
-    for _ in range(_LOOKS):
+    for _ in range(_LOOKS if open_points else 0):
         blocks, held = _registers(bridge, device.definition.id), _held(bridge, device.definition.id)
         for point in open_points:
             rows[point.definition.id] = _against_registers(point, blocks, held, clock.utc_ns())
