@@ -63,6 +63,7 @@ class Devices:
             points=tuple(self._point(id_, point, mid, periods, limits) for point in points),
             periods_ns={poll: period for poll, period in periods.items() if poll in used},
             serial=_in_order(facts.serial, device),
+            signatures=facts.signatures,
         )
 
     def _model(self, path: Path, device: Device, facts: MeterFacts) -> tuple[str, bool]:

@@ -82,6 +82,23 @@ class DeviceLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """What stands in a register of every device of a meter file: `equals` the whole value, else its beginning."""
+
+    register: Register
+    text: str
+    equals: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """How a scan recognises a meter: all of the signatures must hold."""
+
+    meter: str
+    signatures: tuple[Signature, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FieldDevice:
     """One meter. `periods_ns`: of every poll class its points use. `serial`: the register of its serial number."""
 
@@ -90,6 +107,7 @@ class FieldDevice:
     points: tuple[FieldPoint, ...]
     periods_ns: Mapping[PollClass, int]
     serial: Register | None = None
+    signatures: tuple[Signature, ...] = ()
 
 
 class Operation(enum.Enum):

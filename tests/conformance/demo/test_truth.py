@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import struct
 import time
 from collections.abc import Iterator
@@ -133,9 +134,7 @@ def test_a_dead_meter_turns_bad_holds_its_value_and_comes_back(demo: Demo, regis
     demo.fault("heat-pump", "dead")
 
     def row() -> dict[str, Any]:
-        import json
-
-        done = demo.bridge("read", str(demo.site), "heat-pump.active_power_total", "--json")
+            done = demo.bridge("read", str(demo.site), "heat-pump.active_power_total", "--json")
         found: dict[str, Any] = json.loads(done.stdout)[0]
         return found
 
@@ -151,8 +150,6 @@ def test_a_dead_meter_turns_bad_holds_its_value_and_comes_back(demo: Demo, regis
 
 
 def test_the_other_meters_do_not_notice_a_dead_one(demo: Demo) -> None:
-    import json
-
     demo.fault("tenant-1", "dead")
     try:
         time.sleep(8)
@@ -191,6 +188,26 @@ def test_verify_finds_a_seeded_fault(demo: Demo) -> None:
     assert done.returncode == 1
     assert "different" in done.stdout
     assert "main.active_power" in done.stdout
+
+
+def test_scan_and_probe_recognise_the_simulated_meters(demo: Demo) -> None:
+    found = demo.bridge("scan", str(demo.site), "plant", "--units", "4-6", "--json")
+    probed = demo.bridge("probe", str(demo.site), "main", "--json")
+    silent = demo.bridge("scan", str(demo.site), "plant", "--units", "77", "--json")
+
+    (row,) = json.loads(found.stdout)
+    assert (row["unit"], row["meter"], row["device"]) == (5, "socomec-countis-e2x", "heat-pump")
+    assert probed.returncode == 0
+    assert json.loads(probed.stdout)[0]["meter"] == "ion7400"
+    assert json.loads(silent.stdout) == []
+
+
+def test_trace_shows_the_frames_of_a_line(demo: Demo) -> None:
+    done = demo.bridge("trace", str(demo.site), "riser-1", "--count", "4")
+
+    assert done.returncode == 0
+    assert " sent " in done.stdout
+    assert " ok " in done.stdout
 
 
 def test_the_log_holds_no_traceback(demo: Demo) -> None:
