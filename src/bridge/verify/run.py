@@ -121,7 +121,9 @@ def _against_registers(point: FieldPoint, blocks: Sequence[RawBlock], held: Mapp
     if have.quality & Quality.NEVER_READ:
         verdict = Verdict.MISSING
     elif have.source_ns != at_ns:
-        verdict = Verdict.WAITING if have.quality == Quality.GOOD else Verdict.GOOD
+        # newer registers: they say the same, or the point is about to move
+        moved = have.quality == Quality.GOOD and not same_as_meter(point, want, have)
+        verdict = Verdict.WAITING if moved else Verdict.GOOD
     elif not same_as_meter(point, want, have) and have.quality == Quality.GOOD:
         verdict = Verdict.DIFFERENT
     else:

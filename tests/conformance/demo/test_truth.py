@@ -134,7 +134,7 @@ def test_a_dead_meter_turns_bad_holds_its_value_and_comes_back(demo: Demo, regis
     demo.fault("heat-pump", "dead")
 
     def row() -> dict[str, Any]:
-            done = demo.bridge("read", str(demo.site), "heat-pump.active_power_total", "--json")
+        done = demo.bridge("read", str(demo.site), "heat-pump.active_power_total", "--json")
         found: dict[str, Any] = json.loads(done.stdout)[0]
         return found
 
