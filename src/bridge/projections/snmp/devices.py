@@ -17,6 +17,8 @@ from bridge.projections.snmp.oidtree import Freshness, Instance, Instances, Obje
 from bridge.projections.snmp.plan import DEVICE_ARC, DeviceRow, Plan
 from bridge.projections.snmp.values import date_of, text_bytes, text_of
 
+# as int: an operation of IntFlag costs as much as all else
+_NEVER_READ, _COMM_LOST, _UNUSABLE = int(Quality.NEVER_READ), int(Quality.COMM_LOST), int(UNUSABLE)
 _WIRINGS = (Wiring.SINGLE_PHASE, Wiring.THREE_WIRE, Wiring.FOUR_WIRE)
 
 
@@ -64,11 +66,11 @@ class Devices:
         self.devices = [Device(row, definitions[row.id], at) for at, row in enumerate(plan.devices)]
         by_number = {device.row.number: device for device in self.devices}
         self._owner: dict[int, Device] = {}
-        self._known: dict[int, Quality] = {}
+        self._known: dict[int, int] = {}
         for row in plan.rows:
             device = self._owner[row.index] = by_number[row.device]
             device.indexes.append(row.index)
-            self._known[row.index] = Quality.NEVER_READ
+            self._known[row.index] = _NEVER_READ
         for device in self.devices:
             device.unread = device.bad = len(device.indexes)
         self._stated = {i for row in plan.devices for i in (row.serial, row.firmware) if i >= 0}
@@ -83,7 +85,7 @@ class Devices:
         """Count; `tell` of every meter whose status is another after the whole batch."""
         touched: dict[int, Device] = {}
         for index, sample in batch:
-            before, now = self._known[index], sample.quality
+            before, now = self._known[index], int(sample.quality)
             if before != now:
                 self._known[index] = now
                 device = self._owner[index]
@@ -146,10 +148,10 @@ class Devices:
         return text_of(self._points.definition(index), self._points.get(index).value)
 
 
-def _count(device: Device, quality: Quality, step: int) -> None:
-    if quality & Quality.NEVER_READ:
+def _count(device: Device, quality: int, step: int) -> None:
+    if quality & _NEVER_READ:
         device.unread += step
-    elif quality & Quality.COMM_LOST:
+    elif quality & _COMM_LOST:
         device.lost += step
-    if quality & UNUSABLE:
+    if quality & _UNUSABLE:
         device.bad += step

@@ -45,7 +45,9 @@ _SYNTAX = {
 }
 KINDS = ("analog", "accumulator", "binary", "multistate", "text", "time")
 # What makes the count before and after a sample not comparable for a poller that subtracts
-_BREAKS = Quality.DISCONTINUITY | Quality.ROLLOVER
+_BREAKS = int(Quality.DISCONTINUITY | Quality.ROLLOVER)
+# as int: an operation of IntFlag costs as much as all else
+_UNUSABLE = int(UNUSABLE)
 _SCALED_BITS = 1 << 31
 
 
@@ -82,7 +84,7 @@ class Rows:
         """Take note of changed samples."""
         for index, sample in batch:
             at = self._at[index]
-            if sample.quality & _BREAKS:
+            if int(sample.quality) & _BREAKS:
                 self._breaks[at] = self._uptime_cs()
             self._forget(self._values, at)
             place = self._place.get(at)
@@ -157,7 +159,7 @@ class Rows:
 
         def read(handle: int) -> Value | None:
             sample = self._sample(members[handle])
-            return None if sample.quality & UNUSABLE else shows[handle](sample)
+            return None if int(sample.quality) & _UNUSABLE else shows[handle](sample)
 
         return read
 

@@ -233,8 +233,7 @@ class Tree:
             value = kind.read(block.handles[at])
             encoded = ABSENT
             if value is not None:
-                name = tlv(OBJECT_ID, block.prefix + block.instances.encoded[at])
-                encoded = tlv(SEQUENCE, name + encode_value(kind.syntax, value))
+                encoded = _varbind(block.prefix + block.instances.encoded[at], encode_value(kind.syntax, value))
         except Exception as exc:  # whatever is wrong with one object, the others are answered
             raise ReadFailed(f"{kind.oid}: {exc}") from exc
         if kind.freshness is Freshness.CACHED:
@@ -321,3 +320,12 @@ class Tree:
 
     def _encoded(self, row: int, stop: int) -> list[bytes]:
         return [encoded for at in range(row, stop) if (encoded := self.varbind(at))]
+
+
+def _varbind(name: bytes, value: bytes) -> bytes:
+    """Return SEQUENCE (name, value), most often with lengths of one byte."""
+    size = len(name)
+    length = size + 2 + len(value)
+    if length < 0x80:
+        return bytes((SEQUENCE, length, OBJECT_ID, size)) + name + value
+    return tlv(SEQUENCE, tlv(OBJECT_ID, name) + value)
