@@ -17,7 +17,7 @@ from bridge.projections.snmp.ber import (
 )
 from bridge.projections.snmp.counters import Counters
 from bridge.projections.snmp.mib2 import SystemGroup, mib2_tables
-from bridge.projections.snmp.oidtree import Change, Instance, ObjectType, Table, Tree, Unfit
+from bridge.projections.snmp.oidtree import Change, Instance, Instances, ObjectType, Table, Tree, Unfit
 from bridge.projections.snmp.pdu import GET, ErrorStatus
 from bridge.projections.snmp.responder import Responder, Sealed
 from bridge.projections.snmp.settings import Auth, Privacy
@@ -58,7 +58,7 @@ class Bench:
                 ),
                 ObjectType(SECRET, Syntax.INTEGER32, lambda meter: 42),
             ],
-            [Instance((meter,), meter) for meter in self.powers],
+            Instances([Instance((meter,), meter) for meter in self.powers]),
         )
         self.counters = Counters()
         self.clock = EngineClock(folder / "boots", lambda: self.now_ns)

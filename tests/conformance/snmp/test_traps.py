@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not HAVE_TRAPD, reason="Debian package snmptrapd"),
 ]
 PORT, TRAP_PORT = 21130, 21131
-ENGINE = {"engine_id": "80001f8805aabbccddeeff"}
+ENGINE_ID = "80001f8805aabbccddeeff"
 V2C = {"host": "127.0.0.1", "port": TRAP_PORT, "community": "reader"}
 V3 = {"host": "127.0.0.1", "port": TRAP_PORT, "user": "ops"}
 # pysnmp 7.1.30 cannot encrypt with an older one (pyproject.toml)
@@ -44,7 +44,7 @@ async def test_a_station_hears_of_start_lost_meter_and_its_return(
 ) -> None:
     if "user" in receiver and not ENCRYPTS:
         pytest.skip("needs cryptography 47")
-    made, store = projected(PORT, **ENGINE, traps={"receivers": [receiver]}), store_of(facts())
+    made, store = projected(PORT, engine_id=ENGINE_ID, traps={"receivers": [receiver]}), store_of(facts())
     async with trapd(tmp_path, TRAP_PORT) as station, running(store, [spec_of(made, tmp_path / "state")]) as supervisor:
         await until(lambda: len(station.lines()) == 2)
         turn(store, "main", Quality.COMM_LOST)

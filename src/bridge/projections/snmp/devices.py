@@ -13,10 +13,12 @@ from bridge.core.ports import PointReader
 from bridge.core.quality import UNUSABLE, Quality
 from bridge.projections.snmp.ber import Syntax, Value
 from bridge.projections.snmp.objects import objects_oid
-from bridge.projections.snmp.oidtree import Freshness, Instance, ObjectType, Table
+from bridge.projections.snmp.oidtree import Freshness, Instance, Instances, ObjectType, Table
 from bridge.projections.snmp.plan import DEVICE_ARC, DeviceRow, Plan
 from bridge.projections.snmp.values import date_of, text_bytes, text_of
 
+# as int: an operation of IntFlag costs as much as all else
+_NEVER_READ, _COMM_LOST, _UNUSABLE = int(Quality.NEVER_READ), int(Quality.COMM_LOST), int(UNUSABLE)
 _WIRINGS = (Wiring.SINGLE_PHASE, Wiring.THREE_WIRE, Wiring.FOUR_WIRE)
 
 
@@ -32,10 +34,10 @@ class Status(enum.IntEnum):
 class Device:
     """One meter. The counts are of its points: all, never read, without communication, not usable."""
 
-    __slots__ = ("bad", "definition", "indexes", "lost", "row", "since_cs", "status", "unread")
+    __slots__ = ("bad", "definition", "indexes", "lost", "place", "row", "since_cs", "status", "unread")
 
-    def __init__(self, row: DeviceRow, definition: DeviceDef) -> None:
-        self.row, self.definition = row, definition
+    def __init__(self, row: DeviceRow, definition: DeviceDef, place: int) -> None:
+        self.row, self.definition, self.place = row, definition, place
         self.indexes: list[int] = []
         self.unread = self.lost = self.bad = 0
         self.status = Status.UNKNOWN
@@ -61,14 +63,14 @@ class Devices:
     def __init__(self, plan: Plan, points: PointReader, uptime_cs: Callable[[], int]) -> None:
         self._points, self._uptime_cs = points, uptime_cs
         definitions = {device.id: device for device in points.devices()}
-        self.devices = [Device(row, definitions[row.id]) for row in plan.devices]
+        self.devices = [Device(row, definitions[row.id], at) for at, row in enumerate(plan.devices)]
         by_number = {device.row.number: device for device in self.devices}
         self._owner: dict[int, Device] = {}
-        self._known: dict[int, Quality] = {}
+        self._known: dict[int, int] = {}
         for row in plan.rows:
             device = self._owner[row.index] = by_number[row.device]
             device.indexes.append(row.index)
-            self._known[row.index] = Quality.NEVER_READ
+            self._known[row.index] = _NEVER_READ
         for device in self.devices:
             device.unread = device.bad = len(device.indexes)
         self._stated = {i for row in plan.devices for i in (row.serial, row.firmware) if i >= 0}
@@ -83,7 +85,7 @@ class Devices:
         """Count; `tell` of every meter whose status is another after the whole batch."""
         touched: dict[int, Device] = {}
         for index, sample in batch:
-            before, now = self._known[index], sample.quality
+            before, now = self._known[index], int(sample.quality)
             if before != now:
                 self._known[index] = now
                 device = self._owner[index]
@@ -97,7 +99,7 @@ class Devices:
             if device.status is not before_status:
                 device.since_cs = self._uptime_cs()
                 tell(device, before_status, device.status)
-            self._forget(self.table, self.devices.index(device))
+            self._forget(self.table, device.place)
 
     def offline(self) -> int:
         return sum(device.status is Status.OFFLINE for device in self.devices)
@@ -134,7 +136,7 @@ class Devices:
             for arc, syntax, read in reads
         ]
         columns.append(ObjectType((*entry, 14), text, lambda at: self._last(devices[at]), Freshness.LIVE))
-        return Table(columns, [Instance((device.row.number,), at) for at, device in enumerate(devices)])
+        return Table(columns, Instances([Instance((d.row.number,), at) for at, d in enumerate(devices)]))
 
     def _last(self, device: Device) -> bytes | None:
         """Return the time of the newest sample."""
@@ -146,10 +148,10 @@ class Devices:
         return text_of(self._points.definition(index), self._points.get(index).value)
 
 
-def _count(device: Device, quality: Quality, step: int) -> None:
-    if quality & Quality.NEVER_READ:
+def _count(device: Device, quality: int, step: int) -> None:
+    if quality & _NEVER_READ:
         device.unread += step
-    elif quality & Quality.COMM_LOST:
+    elif quality & _COMM_LOST:
         device.lost += step
-    if quality & UNUSABLE:
+    if quality & _UNUSABLE:
         device.bad += step

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.projections.snmp.ber import Oid, Syntax, Value
-from bridge.projections.snmp.oidtree import Freshness, Instance, ObjectType, Table
+from bridge.projections.snmp.oidtree import Freshness, Instance, Instances, ObjectType, Table
 
 _INTERFACES: Oid = (1, 3, 6, 1, 2, 1, 2)
 _SYS, _DEV = Path("/sys/class/net"), Path("/proc/net/dev")
@@ -78,7 +78,7 @@ class Interfaces:
 
     def tables(self) -> list[Table]:
         number = ObjectType((*_INTERFACES, 1), Syntax.INTEGER32, lambda _: len(self._interfaces))
-        rows = [Instance((interface.index,), at) for at, interface in enumerate(self._interfaces)]
+        rows = Instances([Instance((interface.index,), at) for at, interface in enumerate(self._interfaces)])
         entry = (*_INTERFACES, 2, 1)
         fixed: tuple[tuple[int, Syntax, Callable[[Interface], Value]], ...] = (
             (1, Syntax.INTEGER32, lambda i: i.index),

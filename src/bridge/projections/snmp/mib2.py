@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bridge.projections.snmp.ber import Oid, Syntax, Value
 from bridge.projections.snmp.counters import USM_COUNTERS, USM_STATS, Counters
-from bridge.projections.snmp.oidtree import Freshness, Instance, ObjectType, Table
+from bridge.projections.snmp.oidtree import Freshness, Instance, Instances, ObjectType, Table
 from bridge.projections.snmp.usm import EngineClock
 from bridge.projections.snmp.v3 import MAX_RECEIVE
 
@@ -90,7 +90,7 @@ def _modules(own: Oid) -> Table:
         ObjectType((*entry, 3), Syntax.OCTET_STRING, lambda at: modules[at][1]),
         ObjectType((*entry, 4), Syntax.TIME_TICKS, lambda at: 0),
     ]
-    return Table(columns, [Instance((at + 1,), at) for at in range(len(modules))])
+    return Table(columns, Instances([Instance((at + 1,), at) for at in range(len(modules))]))
 
 
 def _system(system: SystemGroup, clock: EngineClock) -> list[ObjectType]:

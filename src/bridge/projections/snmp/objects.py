@@ -11,12 +11,13 @@ from bridge.core.point import Batch, Kind, PointDef, Sample
 from bridge.core.ports import PointReader
 from bridge.core.quality import UNUSABLE, Quality
 from bridge.projections.snmp.ber import Oid, Syntax, Value
-from bridge.projections.snmp.oidtree import Change, Freshness, Instance, ObjectType, Table, Unfit
+from bridge.projections.snmp.oidtree import Change, Freshness, Instance, Instances, ObjectType, Table, Unfit
 from bridge.projections.snmp.plan import (
     MEASURE_ARC,
     MODULE_ARC,
     OBJECTS_ARC,
     POINT_ARC,
+    Column,
     Plan,
     Shape,
 )
@@ -44,12 +45,18 @@ _SYNTAX = {
 }
 KINDS = ("analog", "accumulator", "binary", "multistate", "text", "time")
 # What makes the count before and after a sample not comparable for a poller that subtracts
-_BREAKS = Quality.DISCONTINUITY | Quality.ROLLOVER
+_BREAKS = int(Quality.DISCONTINUITY | Quality.ROLLOVER)
+# as int: an operation of IntFlag costs as much as all else
+_UNUSABLE = int(UNUSABLE)
 _SCALED_BITS = 1 << 31
 
 
 def objects_oid(plan: Plan, *arcs: int) -> Oid:
     return (*plan.enterprise, MODULE_ARC, OBJECTS_ARC, *arcs)
+
+
+# Tree.changed: table, handle, position of the column (-1: all)
+Forget = Callable[..., None]
 
 
 class Rows:
@@ -63,10 +70,10 @@ class Rows:
         self._breaks: dict[int, int] = {}
         self._values, self._facts = self._point_tables()
         self._measures, self._place = self._measure_table()
-        self.tables = [self._facts, self._values, *self._measures]
-        self._forget: Callable[[Table, int], None] = lambda table, handle: None
+        self.tables = [self._facts, self._values, self._measures] if self._plan.columns else [self._facts, self._values]
+        self._forget: Forget = lambda table, handle, column=-1: None
 
-    def shown_by(self, forget: Callable[[Table, int], None]) -> None:
+    def shown_by(self, forget: Forget) -> None:
         """`forget`: the tree's `changed`."""
         self._forget = forget
 
@@ -77,18 +84,19 @@ class Rows:
         """Take note of changed samples."""
         for index, sample in batch:
             at = self._at[index]
-            if sample.quality & _BREAKS:
+            if int(sample.quality) & _BREAKS:
                 self._breaks[at] = self._uptime_cs()
             self._forget(self._values, at)
-            if at in self._place:
-                self._forget(self._place[at], at)
+            place = self._place.get(at)
+            if place is not None:
+                self._forget(self._measures, *place)
 
     def _sample(self, at: int) -> Sample:
         return self._points.get(self._rows[at].index)
 
     def _point_tables(self) -> tuple[Table, Table]:
         rows, defs, sample = self._rows, self._defs, self._sample
-        instances = [Instance((row.device, row.number), at) for at, row in enumerate(rows)]
+        instances = Instances([Instance((row.device, row.number), at) for at, row in enumerate(rows)])
         entry = objects_oid(self._plan, POINT_ARC, 1)
         text, integer = Syntax.OCTET_STRING, Syntax.INTEGER32
 
@@ -97,12 +105,12 @@ class Rows:
 
         values = [
             ObjectType(
-                (*entry, 4), text, lambda at: text_of(defs[at], sample(at).value), Freshness.CACHED,
-                lambda at: rows[at].writable, self._change_by_text,
+                (*entry, 4), text, lambda at: text_of(defs[at], sample(at).value),
+                writable=lambda at: rows[at].writable, change=self._change_by_text,
             ),
             ObjectType(
-                (*entry, 5), integer, self._scaled, Freshness.CACHED,
-                lambda at: rows[at].writable, self._change_by_number,
+                (*entry, 5), integer, self._scaled,
+                writable=lambda at: rows[at].writable, change=self._change_by_number,
             ),
             column(8, integer, lambda at: quality_of(sample(at).quality)),
             column(9, text, lambda at: flags_of(sample(at).quality)),
@@ -128,28 +136,32 @@ class Rows:
         shown = scaled_of(value, self._rows[at].scale)
         return None if shown is None else max(-_SCALED_BITS, min(shown, _SCALED_BITS - 1))
 
-    def _measure_table(self) -> tuple[list[Table], dict[int, Table]]:
-        """One table per column: only the points that are there have rows."""
+    def _measure_table(self) -> tuple[Table, dict[int, tuple[int, int]]]:
+        """Return the table, and of each typed point the handle of its row and the position of its column."""
         entry = objects_oid(self._plan, MEASURE_ARC, 1)
-        members: dict[int, list[int]] = {}
-        for at, row in enumerate(self._rows):
-            if row.column:
-                members.setdefault(row.column, []).append(at)
-        tables: list[Table] = []
-        place: dict[int, Table] = {}
-        for column in self._plan.columns:
-            mine = members.get(column.arc, [])
-            shows = {at: typed(column, self._defs[at]) for at in mine}
+        shown = [(at, row) for at, row in enumerate(self._rows) if row.column]
+        circuits = sorted({(row.device, row.circuit) for _, row in shown})
+        handles = {circuit: handle for handle, circuit in enumerate(circuits)}
+        positions = {column.arc: position for position, column in enumerate(self._plan.columns)}
+        place = {at: (handles[row.device, row.circuit], positions[row.column]) for at, row in shown}
+        members: list[dict[int, int]] = [{} for _ in self._plan.columns]
+        for at, (handle, position) in place.items():
+            members[position][handle] = at
+        columns = [
+            ObjectType((*entry, column.arc), _SYNTAX[column.shape], self._reader(column, mine), has=mine.__contains__)
+            for column, mine in zip(self._plan.columns, members, strict=True)
+        ]
+        rows = Instances([Instance(circuit, handle) for circuit, handle in handles.items()])
+        return Table(columns, rows), place
 
-            def read(at: int, shows: dict[int, Callable[[Sample], Value | None]] = shows) -> Value | None:
-                sample = self._sample(at)
-                return None if sample.quality & UNUSABLE else shows[at](sample)
+    def _reader(self, column: Column, members: dict[int, int]) -> Callable[[int], Value | None]:
+        shows = {handle: typed(column, self._defs[at]) for handle, at in members.items()}
 
-            kind = ObjectType((*entry, column.arc), _SYNTAX[column.shape], read)
-            table = Table([kind], [Instance((self._rows[at].device, self._rows[at].circuit), at) for at in mine])
-            tables.append(table)
-            place.update(dict.fromkeys(mine, table))
-        return tables, place
+        def read(handle: int) -> Value | None:
+            sample = self._sample(members[handle])
+            return None if int(sample.quality) & _UNUSABLE else shows[handle](sample)
+
+        return read
 
     def _change_by_text(self, at: int, value: Value) -> Change | Unfit:
         if not isinstance(value, bytes) or len(value) > TEXT_BYTES:

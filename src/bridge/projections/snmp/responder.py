@@ -175,7 +175,7 @@ def _get(names: list[bytes], window: Window, version: Version) -> list[bytes]:
     mask = window.read if version is Version.V2 else window.read_v1
     found: list[bytes] = []
     for index, name in enumerate(names):
-        row = tree.rows.get(name, -1)
+        row = tree.find(name)
         try:
             varbind = tree.varbind(row) if row >= 0 and mask[row] else ABSENT
         except ReadFailed as exc:
@@ -238,20 +238,20 @@ def _column(index: int, name: bytes, window: Window, count: int) -> list[bytes]:
     except ReadFailed as exc:
         raise Refusal(ErrorStatus.GEN_ERR, index) from exc
     if len(found) < count:
-        found.append(tlv(SEQUENCE, (tree.names[last] if last >= 0 else name) + END_OF_MIB_VIEW))
+        found.append(tlv(SEQUENCE, (tree.name(last) if last >= 0 else name) + END_OF_MIB_VIEW))
     return found
 
 
 def _change(index: int, name: bytes, tag: int, contents: bytes, window: Window) -> Change:
     """Check one varbind of a SET in the order of RFC 3416, 4.2.5. Raises: Refusal."""
     tree = window.tree
-    row = tree.rows.get(name, -1)
+    row = tree.find(name)
     if not window.write.count(1) or (row >= 0 and not window.write[row]):
         raise Refusal(ErrorStatus.NO_ACCESS, index)
     if row < 0:
         known = tree.has_object(name, window.write)
         raise Refusal(ErrorStatus.NO_CREATION if known else ErrorStatus.NOT_WRITABLE, index)
-    block = tree.blocks[row]
+    block = tree.block_of(row)
     kind = block.object
     handle = block.handles[row - block.base]
     if kind.change is None or not kind.writable(handle):

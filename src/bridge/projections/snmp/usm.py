@@ -72,16 +72,16 @@ class User:
         self._digest = config.auth.value
         self.digest_bytes = DIGEST_BYTES[config.auth]
         self._auth_key = password_to_key(config.auth, config.auth_password, engine_id)
-        self._privacy_key: bytes | None = None
+        self._cipher_key: AES | None = None
         if config.privacy is not None:
             key = password_to_key(config.auth, config.privacy_password, engine_id)
             if len(key) < KEY_BYTES[config.privacy]:
                 raise ValueError(f"{config.privacy.name} needs a longer digest than {config.auth.name}")
-            self._privacy_key = key[: KEY_BYTES[config.privacy]]
+            self._cipher_key = AES(key[: KEY_BYTES[config.privacy]])
 
     @property
     def level(self) -> SecurityLevel:
-        return SecurityLevel.AUTH if self._privacy_key is None else SecurityLevel.AUTH_PRIV
+        return SecurityLevel.AUTH if self._cipher_key is None else SecurityLevel.AUTH_PRIV
 
     def sign(self, message: bytes) -> bytes:
         return hmac.digest(self._auth_key, message, self._digest)[: self.digest_bytes]
@@ -99,9 +99,9 @@ class User:
         return self._cipher(boots, time_s, salt).decryptor().update(data)
 
     def _cipher(self, boots: int, time_s: int, salt: bytes) -> Cipher[CFB]:
-        if self._privacy_key is None:
+        if self._cipher_key is None:
             raise ValueError("user without privacy")
-        return Cipher(AES(self._privacy_key), CFB(struct.pack(">II", boots, time_s) + salt))
+        return Cipher(self._cipher_key, CFB(struct.pack(">II", boots, time_s) + salt))
 
 
 class EngineClock:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from fractions import Fraction
+from functools import cache
 
 from bridge.core.accumulator import decimal_text
 from bridge.core.point import Kind, PointDef, Sample
@@ -86,11 +87,13 @@ def date_of(ns: int) -> bytes | None:
     return head + bytes((at.month, at.day, at.hour, at.minute, at.second, at.microsecond // 100_000)) + b"+\0\0"
 
 
+@cache
 def quality_of(quality: Quality) -> int:
     """Return MbQuality: the worst that is known against the value."""
     return next((shown for flag, shown in _QUALITIES if quality & flag), GOOD)
 
 
+@cache
 def flags_of(quality: Quality) -> bytes:
     """Return MbFlags (BITS): one bit per flag of the core, in its order."""
     bits = 0

@@ -94,7 +94,7 @@ class Window:
         read = grant.read.mask(tree)
         self.read = bytes(read)
         self.write = bytes(grant.write.mask(tree))
-        for block in tree.distinct_blocks:
+        for block in tree.blocks:
             if block.object.syntax is Syntax.COUNTER64:
-                read[block.base : block.base + len(block.handles)] = bytes(len(block.handles))
+                read[block.base : block.stop] = bytes(block.stop - block.base)
         self.read_v1 = bytes(read)

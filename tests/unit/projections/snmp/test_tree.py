@@ -16,7 +16,7 @@ from bridge.projections.snmp.ber import (
     read_integer,
     tlv,
 )
-from bridge.projections.snmp.oidtree import Instance, ObjectType, Table, Tree
+from bridge.projections.snmp.oidtree import Instance, Instances, ObjectType, Table, Tree
 from bridge.projections.snmp.views import Community, Grant, Inclusion, Subtree, View, Window
 
 BASE: Oid = (1, 3, 6, 1, 4, 1, 5)
@@ -30,9 +30,9 @@ def test_rows_stand_in_the_order_of_their_oids_whatever_their_encoding() -> None
     dice = random.Random(1)
     suffixes = {tuple(dice.choice((1, 127, 128, 16383, 16384, 2**32 - 1)) for _ in range(2)) for _ in range(200)}
     instances = [Instance(suffix, handle) for handle, suffix in enumerate(sorted(suffixes, key=repr))]
-    tree = Tree([Table([column(200), column(3)], instances)])
+    tree = Tree([Table([column(200), column(3)], Instances(instances))])
 
-    oids = [decode_oid(name[2:]) for name in tree.names]
+    oids = [decode_oid(tree.name(row)[2:]) for row in range(tree.size)]
 
     assert oids == sorted(oids)
     for _ in range(500):
@@ -52,7 +52,7 @@ def test_objects_below_one_another_and_instances_twice_are_refused() -> None:
     with pytest.raises(ValueError, match="below"):
         Tree([Table([column(1)]), Table([below])])
     with pytest.raises(ValueError, match="twice"):
-        Table([column(1)], [Instance((1,), 1), Instance((1,), 2)])
+        Table([column(1)], Instances([Instance((1,), 1), Instance((1,), 2)]))
 
 
 def test_absent_instances_are_asked_once_not_at_every_request() -> None:
@@ -62,7 +62,7 @@ def test_absent_instances_are_asked_once_not_at_every_request() -> None:
         asked.append(handle)
         return None if handle < 5000 else handle
 
-    table = Table([ObjectType(BASE, Syntax.INTEGER32, read)], [Instance((row,), row) for row in range(5001)])
+    table = Table([ObjectType(BASE, Syntax.INTEGER32, read)], Instances([Instance((row,), row) for row in range(5001)]))
     tree = Tree([table])
     mask = bytes(b"\1" * tree.size)
 
@@ -76,7 +76,7 @@ def test_absent_instances_are_asked_once_not_at_every_request() -> None:
 
 
 def test_the_longest_subtree_of_a_view_decides() -> None:
-    tree = Tree([Table([column(arc) for arc in (1, 2, 3)], [Instance((row,), row) for row in (1, 2)])])
+    tree = Tree([Table([column(arc) for arc in (1, 2, 3)], Instances([Instance((row,), row) for row in (1, 2)]))])
     view = View(
         (
             Subtree((*BASE, 2, 1)),
