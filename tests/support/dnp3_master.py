@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from bridge.projections.dnp3.controls import CommandStatus, Control
+from bridge.projections.dnp3.link import LinkDecoder
 from bridge.projections.dnp3.objects import PointType
-from bridge.projections.dnp3.plan import MasterPlan
+from bridge.projections.dnp3.plan import MasterPlan, Permit
 from bridge.projections.dnp3.session import OutstationSession
-from bridge.projections.dnp3.tables import PointConfig, PointTables
+from bridge.projections.dnp3.table import PointConfig
+from bridge.projections.dnp3.tables import PointTables
 
 CLASS_0123 = "3c0206 3c0306 3c0406 3c0106"
 
@@ -89,6 +91,7 @@ class FakeBackend:
 def make_tables(analogs: int = 20, counters: int = 10, binaries: int = 10) -> PointTables:
     return PointTables(
         {
+            PointType.FROZEN_COUNTER: [PointConfig(i, static_variation=1) for i in range(counters)],
             PointType.ANALOG_INPUT: [PointConfig(i, event_class=2, deadband=1.0) for i in range(analogs)],
             PointType.COUNTER: [PointConfig(i, event_class=3) for i in range(counters)],
             PointType.BINARY_INPUT: [PointConfig(i, event_class=1) for i in range(binaries)],
@@ -102,14 +105,21 @@ class Master:
     def __init__(self, tables: PointTables | None = None, **config: object) -> None:
         self.tables = tables or make_tables()
         self.backend = FakeBackend()
-        self.session = OutstationSession(MasterPlan(**config), self.tables, self.backend)  # type: ignore[arg-type]
+        self.session = OutstationSession(
+            MasterPlan(**{"permits": frozenset(Permit), **config}), self.tables, self.backend
+        )  # type: ignore[arg-type]
         self.now_s = 0.0
         self.sequence = 0
+        self.decoder = LinkDecoder()
         self.hello = fragments(self.session.connected(self.now_s))
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Bytes of a connection in, frames out."""
+        return self.session.receive(self.decoder.feed(data), self.now_s)
 
     def send(self, fragment: bytes, source: int = 1, destination: int = 10) -> list[bytes]:
         frame = link(b"\xc0" + fragment, source=source, destination=destination)
-        return fragments(self.session.feed(frame, self.now_s))
+        return fragments(self.feed(frame))
 
     def ask(self, function: int, objects: str = "", step: int = 1) -> bytes:
         """Send a request with the next sequence; return the one answer, b"" for none."""
@@ -135,6 +145,7 @@ class Master:
 
     def reconnect(self) -> None:
         self.session.disconnected()
+        self.decoder = LinkDecoder()
         self.hello = fragments(self.session.connected(self.now_s))
 
     def tick(self, after_s: float) -> list[bytes]:

@@ -1,18 +1,21 @@
 """What a session asks of the program around it: the clock, and controls as commands of the core."""
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Protocol
 
 from bridge.core.clock import Clock
-from bridge.core.command import Command, CommandResult, Origin, Outcome
+from bridge.core.command import Command, Origin, Outcome
 from bridge.core.point import Kind, PointDef, Value
 from bridge.core.ports import CommandPort
 from bridge.projections.dnp3.controls import CommandStatus, Control, Operation
+from bridge.projections.dnp3.events import Event
 from bridge.projections.dnp3.objects import PointType
 from bridge.projections.dnp3.plan import MasterPlan, Permit, Shown
+from bridge.projections.dnp3.time_base import TimeBase
 
-_NS_PER_MS = 1_000_000
+_log = logging.getLogger("bridge.dnp3")
 # Control codes, low nibble and trip/close (IEEE 1815-2012, Annex A, group 12): what sets and what clears.
 _CLOSE, _TRIP = 1, 2
 _STATUS = {
@@ -36,13 +39,25 @@ def outputs_of(shown: Iterable[Shown], definition: Callable[[int], PointDef]) ->
     }
 
 
+def _nobody(control: Control, status: CommandStatus) -> None:
+    """Nobody is to hear of commands."""
+
+
 class Commands:
     """What all masters share: the outputs, the core's command port and who carries a command out."""
 
     def __init__(
-        self, outputs: Outputs, port: CommandPort, clock: Clock, counters: dict[str, int], spawn: Callable[..., object]
+        self,
+        outputs: Outputs,
+        port: CommandPort,
+        clock: Clock,
+        counters: dict[str, int],
+        spawn: Callable[[Coroutine[None, None, None]], object],
+        report: Callable[[Control, CommandStatus], None] = _nobody,
     ) -> None:
+        """`report`: tells the masters what was commanded and what became of it."""
         self.outputs, self.port, self.clock, self.counters, self.spawn = outputs, port, clock, counters, spawn
+        self.report = report
 
 
 class Asker(Protocol):
@@ -56,8 +71,8 @@ class Asker(Protocol):
 class MasterBackend:
     """Backend of one session."""
 
-    def __init__(self, plan: MasterPlan, commands: Commands) -> None:
-        self._plan, self._commands = plan, commands
+    def __init__(self, plan: MasterPlan, commands: Commands, time_base: TimeBase) -> None:
+        self._plan, self._commands, self._time = plan, commands, time_base
         self._asker: Asker | None = None
 
     def attach(self, asker: Asker) -> None:
@@ -65,15 +80,16 @@ class MasterBackend:
         self._asker = asker
 
     def now_ms(self) -> int:
-        return self._commands.clock.utc_ns() // _NS_PER_MS
+        return self._time.now_ms()
 
     def needs_time(self) -> bool:
-        return False
+        return Permit.TIME in self._plan.permits and not self._time.written
 
     def write_time(self, time_ms: int) -> bool:
-        """No clock of the bridge can be set through a worker: see docs/protocols/dnp3.md."""
-        del time_ms
-        return False
+        self._time.set(time_ms)
+        self._commands.counters["clock_offset_ms"] = self._time.offset_ms
+        _log.info("time_set master=%d offset_ms=%d", self._plan.address, self._time.offset_ms)
+        return True
 
     def select(self, control: Control) -> CommandStatus:
         return self._checked(control)[0]
@@ -81,9 +97,9 @@ class MasterBackend:
     def operate(self, control: Control, ticket: int) -> CommandStatus | None:
         status, command = self._checked(control)
         if command is None:
-            self._count(status)
+            self._tell(control, status)
             return status
-        self._commands.spawn(self._carry_out(command, ticket))
+        self._commands.spawn(self._carry_out(control, command, ticket))
         return None
 
     def _checked(self, control: Control) -> tuple[CommandStatus, Command | None]:
@@ -103,16 +119,25 @@ class MasterBackend:
         origin = Origin("dnp3", self._asker.peer if self._asker is not None else "", f"master {self._plan.address}")
         return CommandStatus.SUCCESS, Command(place.index, wanted, origin, deadline_ns)
 
-    async def _carry_out(self, command: Command, ticket: int) -> None:
-        result: CommandResult = await self._commands.port.submit(command)
+    async def _carry_out(self, control: Control, command: Command, ticket: int) -> None:
+        result = await self._commands.port.submit(command)
         status = _STATUS[result.outcome]
-        self._count(status)
+        self._tell(control, status)
         if self._asker is not None:
             self._asker.command_done(ticket, status)
 
-    def _count(self, status: CommandStatus) -> None:
+    def _tell(self, control: Control, status: CommandStatus) -> None:
         key = "controls_done" if status is CommandStatus.SUCCESS else "controls_refused"
         self._commands.counters[key] += 1
+        self._commands.report(control, status)
+
+
+def command_event(control: Control, status: CommandStatus, event_class: int, time_ms: int) -> Event:
+    """Return the event that tells a command: the state in bit 7 of its status, or the value (g13v2, g43v8)."""
+    if control.type is PointType.BINARY_OUTPUT:
+        octet = status | (0x80 if _state(control) else 0)
+        return Event(0, PointType.BINARY_COMMAND, control.index, event_class, 2, octet, 0, time_ms)
+    return Event(0, PointType.ANALOG_COMMAND, control.index, event_class, 8, int(status), control.value, time_ms)
 
 
 def _state(control: Control) -> bool | None:

@@ -92,9 +92,9 @@ def parse_controls(headers: Sequence[ObjectHeader], limit: int) -> list[ControlO
         if header.qualifier not in _INDEXED or not header.items:
             raise RequestError(Iin.PARAM_ERROR, f"qualifier {header.qualifier:#04x} in a control request")
         for index, data in header.items:
-            control = _crob(index, data) if header.group == 12 else _analog(header.variation, index, data)
+            item = _crob(index, data) if header.group == 12 else _analog(header.variation, index, data)
             over = len(controls) >= limit
-            controls.append(ControlObject(control.control, CommandStatus.TOO_MANY_OPS) if over else control)
+            controls.append(ControlObject(item.control, CommandStatus.TOO_MANY_OPS) if over else item)
     if not controls:
         raise RequestError(Iin.PARAM_ERROR, "control request without objects")
     return controls

@@ -17,7 +17,11 @@ CLASSES = (1, 2, 3)
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """A change worth reporting. `number` grows over all points; one Event is shared by all buffers."""
+    """
+    A change worth reporting. `number` grows over all points; one Event is shared by all buffers.
+
+    `synced`: the clock that gave the time is.
+    """
 
     number: int
     type: PointType
@@ -27,6 +31,10 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     flags: int
     value: float | bytes
     time_ms: int
+    synced: bool = True
+
+    def numbered(self, number: int) -> "Event":
+        return msgspec.structs.replace(self, number=number)
 
 
 class EventBuffer:
@@ -38,6 +46,8 @@ class EventBuffer:
         self._written: set[int] = set()
         self._waiting = dict.fromkeys(CLASSES, 0)
         self.overflow = False
+        # events dropped, ever
+        self.lost = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -53,6 +63,7 @@ class EventBuffer:
             else:
                 self._waiting[event.event_class] -= 1
             self.overflow = True
+            self.lost += 1
         queue.append(event)
         self._waiting[event.event_class] += 1
 

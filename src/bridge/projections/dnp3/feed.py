@@ -6,14 +6,18 @@ from typing import NamedTuple
 from bridge.core.accumulator import as_float
 from bridge.core.point import Batch, Kind, PointDef, Value
 from bridge.core.ports import PointReader
+from bridge.core.quality import Quality
 from bridge.projections.dnp3.flags import FlagTable
 from bridge.projections.dnp3.objects import PointType
 from bridge.projections.dnp3.plan import Shown
 from bridge.projections.dnp3.strings import octets
-from bridge.projections.dnp3.tables import PointConfig, PointTables
+from bridge.projections.dnp3.table import PointConfig
+from bridge.projections.dnp3.tables import PointTables
+from bridge.projections.dnp3.time_base import TimeBase
 
 # ns in a ms, the unit of DNP3 time.
 _NS_PER_MS = 1_000_000
+_UNSYNCED = int(Quality.CLOCK_UNSYNCED)
 Convert = Callable[[Value], float]
 
 
@@ -27,8 +31,9 @@ class _Place(NamedTuple):
 class Feed:
     """What to do when a point changes. Loop thread only."""
 
-    def __init__(self, points: PointReader, shown: Iterable[Shown]) -> None:
-        self.tables = PointTables(configs(shown))
+    def __init__(self, points: PointReader, shown: Iterable[Shown], time_base: TimeBase, frozen: bool = False) -> None:
+        self.tables = PointTables(configs(shown, frozen))
+        self._time_base = time_base
         self._places: dict[int, tuple[_Place, ...]] = {}
         # number of the octet string that shows a point
         self._strings: dict[int, int] = {}
@@ -47,22 +52,27 @@ class Feed:
 
     def update(self, batch: Batch) -> None:
         """Take changed samples; also what the point image says when the core is lost."""
-        update = self.tables.update
+        update, offset_ms = self.tables.update, self._time_base.offset_ms
         for index, sample in batch:
-            time_ms = sample.source_ns // _NS_PER_MS
+            quality = sample.quality
+            time_ms = sample.source_ns // _NS_PER_MS + offset_ms
+            synced = not quality & _UNSYNCED
             for place in self._places.get(index, ()):
-                update(place.type, place.number, place.convert(sample.value), place.flags[sample.quality], time_ms)
+                update(place.type, place.number, place.convert(sample.value), place.flags[quality], time_ms, synced)
             if index in self._strings:
                 self.tables.update_string(self._strings[index], octets(str(sample.value or "")), time_ms)
 
 
-def configs(shown: Iterable[Shown]) -> dict[PointType, list[PointConfig]]:
+def configs(shown: Iterable[Shown], frozen: bool) -> dict[PointType, list[PointConfig]]:
+    """Return the points of each type; with `frozen`, a frozen counter beside every counter."""
     found: dict[PointType, list[PointConfig]] = {}
     for place in shown:
         config = PointConfig(
             place.number, place.event_class, place.static_variation, place.event_variation, place.deadband
         )
         found.setdefault(place.type, []).append(config)
+        if frozen and place.type is PointType.COUNTER:
+            found.setdefault(PointType.FROZEN_COUNTER, []).append(PointConfig(place.number, place.frozen_class))
     return found
 
 

@@ -38,6 +38,10 @@ _FITTING = {
 }
 
 
+# Highest code of a multistate that a type with few states can tell.
+_MOST_CODE = {PointType.DOUBLE_BIT: 3, PointType.BINARY_INPUT: 1, PointType.BINARY_OUTPUT: 1}
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What the mapping says of one point; `path` of where it says so."""
@@ -71,6 +75,9 @@ class Chooser:
         if point_type not in _FITTING[definition.kind]:
             fitting = ", ".join(sorted(one.value for one in _FITTING[definition.kind]))
             raise ProjectionError((*path, "as"), f"expected {fitting} for {definition.id}, found {point_type.value}")
+        most = _MOST_CODE.get(point_type)
+        if definition.kind is Kind.MULTISTATE and most is not None and not _codes_fit(definition, most):
+            raise ProjectionError((*path, "as"), f"expected codes 0 to {most} for {point_type.value} {definition.id}")
         access = said.access or self._mapping.access
         companion = (said.companion or self._mapping.companion) is Companion.DOUBLE
         return Choice(
@@ -82,6 +89,10 @@ class Chooser:
             access is Access.READ_WRITE and definition.writable and not definition.mid,
             companion and point_type is PointType.COUNTER,
         )
+
+
+def _codes_fit(definition: PointDef, most: int) -> bool:
+    return bool(definition.states) and all(0 <= code <= most for code, _ in definition.states)
 
 
 def natural_type(definition: PointDef) -> PointType:
@@ -116,7 +127,10 @@ def primary(choice: Choice, numbers: Numbers) -> Shown:
         deadband /= 10.0**definition.resolution
     event_class = said.event_class if said.event_class is not None else _CLASSES.get(point_type, 0)
     number = _take(choice, point_type, choice.override.index, "index", numbers)
-    return Shown(definition.index, point_type, number, event_class, static, event, deadband, choice.writable)
+    frozen_class = said.frozen_class or 0
+    return Shown(
+        definition.index, point_type, number, event_class, static, event, deadband, choice.writable, frozen_class
+    )
 
 
 def companion(choice: Choice, numbers: Numbers) -> Shown:

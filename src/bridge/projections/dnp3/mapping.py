@@ -47,6 +47,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         identity=identity,
         masters=masters,
         points=points,
+        command_class=mapping.command_class,
     )
     asks = any(Permit.CONTROL in master.permits for master in masters) and any(place.writable for place in points)
     first = mapping.masters[0]
@@ -111,7 +112,10 @@ def _master(at: int, master: Master, mapping: Mapping, points: tuple[Shown, ...]
 
 
 def _distinct(masters: tuple[Master, ...]) -> None:
-    """Two sessions of one port must be told apart by link address or network."""
+    """Two sessions of one port must be told apart by link address or network; one master at most sets the time."""
+    setting = [at for at, master in enumerate(masters) if Permit.TIME in master.allow]
+    if len(setting) > 1:
+        raise ProjectionError(("masters", setting[1], "allow"), "expected one master that sets the time, found two")
     for at, one in enumerate(masters):
         for other in masters[:at]:
             if one.serial is not None or other.serial is not None:

@@ -6,7 +6,7 @@ the older. When every master is connected, one more connection has a second to s
 """
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from bridge.projections.dnp3.controls import CommandStatus
@@ -34,10 +34,12 @@ class Carrier(Protocol):
 class Master:
     """One configured master: its session and, while it has one, its carrier."""
 
-    def __init__(self, plan: MasterPlan, tables: PointTables, backend: Backend) -> None:
+    def __init__(
+        self, plan: MasterPlan, tables: PointTables, backend: Backend, about: Mapping[int, bytes] | None = None
+    ) -> None:
         self.plan = plan
         self.networks: list[Network] = [ipaddress.ip_network(text, strict=False) for text in plan.networks]
-        self.session = OutstationSession(plan, tables, backend)
+        self.session = OutstationSession(plan, tables, backend, about)
         self.carrier: Carrier | None = None
         self.peer = ""
 
@@ -115,6 +117,14 @@ class Masters:
             master.send(master.session.tick(now_s))
             if master.session.lost:
                 master.carrier.close()
+
+    def count(self, counters: dict[str, int]) -> None:
+        """Sum up what the sessions have seen."""
+        sessions = [master.session for master in self.all]
+        counters["requests"] = sum(session.requests for session in sessions)
+        counters["refused_functions"] = sum(session.refused for session in sessions)
+        counters["confirm_timeouts"] = sum(session.timeouts for session in sessions)
+        counters["events_lost"] = sum(session.events.lost for session in sessions)
 
     def changed(self) -> None:
         """Points changed: send unsolicited responses at once."""

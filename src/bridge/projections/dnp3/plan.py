@@ -71,6 +71,7 @@ class Shown(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unkno
     One point of the outstation: core point `index` as `type` number `number`.
 
     `event_class` 0: no events. Variation 0: the default of the type. `deadband` in what the DNP3 value counts in.
+    `frozen_class`: of the frozen counter beside a counter.
     """
 
     index: int
@@ -81,6 +82,7 @@ class Shown(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unkno
     event_variation: int = 0
     deadband: float = 0.0
     writable: bool = False
+    frozen_class: int = 0
 
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,3 +104,14 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     identity: Identity
     masters: tuple[MasterPlan, ...]
     points: tuple[Shown, ...]
+    # class of the events that tell what a master commanded (g13, g43)
+    command_class: int = 0
+
+    @property
+    def frozen(self) -> bool:
+        """There are frozen counters if a master may freeze."""
+        return any(Permit.FREEZE in master.permits for master in self.masters)
+
+    @property
+    def on_tcp(self) -> bool:
+        return any(master.serial is None for master in self.masters)

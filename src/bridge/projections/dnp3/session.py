@@ -1,11 +1,11 @@
 """
-One master's view of the outstation: bytes in, bytes out, time by argument.
+One master's view of the outstation: frames in, bytes out, time by argument.
 
 Owns this master's sequence numbers, event buffers and pending confirms over the shared point tables. A READ
 that comes while an unsolicited response waits for its confirm is answered after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bridge.projections.dnp3.application import (
@@ -25,16 +25,17 @@ from bridge.projections.dnp3.application import (
 )
 from bridge.projections.dnp3.controls import CommandStatus
 from bridge.projections.dnp3.events import CLASSES, EventBuffer
-from bridge.projections.dnp3.functions import Backend, Functions, Reply
-from bridge.projections.dnp3.link import BROADCAST, BROADCAST_SHALL_CONFIRM, LinkDecoder, LinkFrame
+from bridge.projections.dnp3.functions import Backend, Functions
+from bridge.projections.dnp3.link import BROADCAST, BROADCAST_SHALL_CONFIRM, LinkFrame
 from bridge.projections.dnp3.link_station import LinkStation
+from bridge.projections.dnp3.operations import Reply
+from bridge.projections.dnp3.pieces import Piece, Writer
 from bridge.projections.dnp3.plan import MasterPlan
-from bridge.projections.dnp3.reader import EventPiece, Piece, ReadPlan, Writer
+from bridge.projections.dnp3.reader import ReadPlan
 from bridge.projections.dnp3.tables import PointTables
 from bridge.projections.dnp3.transport import Reassembler, Segmenter
+from bridge.projections.dnp3.unsolicited import RESPONSE_HEADER, Unsolicited
 
-# Bytes of control, function and IIN in front of a response's objects.
-_RESPONSE_HEADER = 4
 _CLASS_BITS = {1: int(Iin.CLASS_1), 2: int(Iin.CLASS_2), 3: int(Iin.CLASS_3)}
 _BROADCAST, _OVERFLOW = int(Iin.BROADCAST), int(Iin.OVERFLOW)
 _RESTART, _NEED_TIME = int(Iin.RESTART), int(Iin.NEED_TIME)
@@ -53,38 +54,37 @@ class _Series(NamedTuple):
     iin: int
 
 
-class _Unsolicited(NamedTuple):
-    sequence: int
-    until_s: float
-    fragment: bytes
-    empty: bool
-
-
 class OutstationSession:
-    """`feed` and `tick` return what to send. After `lost` turns True the connection should be closed."""
+    """`receive` and `tick` return what to send. After `lost` turns True the connection should be closed."""
 
-    def __init__(self, config: MasterPlan, tables: PointTables, backend: Backend) -> None:
-        self.config = config
-        self.events = EventBuffer(config.event_capacity)
+    def __init__(
+        self, plan: MasterPlan, tables: PointTables, backend: Backend, about: Mapping[int, bytes] | None = None
+    ) -> None:
+        """`about`: device attributes, by variation."""
+        self.plan = plan
+        self.events = EventBuffer(plan.event_capacity)
         self.lost = False
-        self._tables = tables
-        self._backend = backend
-        self._functions = Functions(config, tables, backend)
-        self._unsolicited_sequence = 0
-        self._reset(LinkDecoder(), 0.0)
+        # requests, requests refused for their function, confirms that did not come in time
+        self.requests = self.refused = self._timeouts = 0
+        self._tables, self._backend, self._about = tables, backend, about or {}
+        self._functions = Functions(plan, tables, backend)
+        self._unsolicited = Unsolicited(plan, self.events, self._indications)
+        self._reset(0.0)
         self._connected = False
         tables.subscribe(self.events.add)
 
-    def _reset(self, decoder: LinkDecoder, now_s: float) -> None:
-        config = self.config
-        self._decoder = decoder
-        self._link = LinkStation(config.outstation, config.address)
-        self._reassembler = Reassembler(config.fragment_bytes)
+    @property
+    def timeouts(self) -> int:
+        return self._timeouts + self._unsolicited.timeouts
+
+    def _reset(self, now_s: float) -> None:
+        plan = self.plan
+        self._link = LinkStation(plan.outstation, plan.address)
+        self._reassembler = Reassembler(plan.fragment_bytes)
         self._segmenter = Segmenter()
         self._out: list[bytes] = []
         self._series: _Series | None = None
-        self._unsolicited: _Unsolicited | None = None
-        self._null_confirmed = False
+        self._unsolicited.reset()
         self._deferred: Request | None = None
         self._open_request: int | None = None
         self._last_request = b""
@@ -97,30 +97,28 @@ class OutstationSession:
 
     # --- what the connection calls --------------------------------------------------------------
 
-    def connected(self, now_s: float, decoder: LinkDecoder | None = None) -> list[bytes]:
-        """Start afresh on a new connection; `decoder` may hold bytes that already came."""
+    def connected(self, now_s: float) -> list[bytes]:
+        """Start afresh on a new connection."""
         self.disconnected()
-        self._reset(decoder or LinkDecoder(), now_s)
+        self._reset(now_s)
         self._connected = True
         return self.tick(now_s)
 
     def disconnected(self) -> None:
         """Keep the events; those that were sent and not confirmed are reported again."""
         self._connected = False
-        self._series = self._unsolicited = self._deferred = None
+        self._series = self._deferred = None
+        self._unsolicited.lost()
         self._functions.lost()
         self.events.release()
-
-    def feed(self, data: bytes, now_s: float) -> list[bytes]:
-        return self.receive(self._decoder.feed(data), now_s)
 
     def receive(self, frames: Sequence[LinkFrame], now_s: float) -> list[bytes]:
         """Take decoded frames; those between other stations are ignored."""
         for frame in frames:
             broadcast = frame.destination in BROADCAST
-            if frame.source != self.config.address:
+            if frame.source != self.plan.address:
                 continue
-            if frame.destination != self.config.outstation and not broadcast:
+            if frame.destination != self.plan.outstation and not broadcast:
                 continue
             self._heard_s, self._asked_s = now_s, None
             data, answer = self._link.take(frame)
@@ -140,20 +138,21 @@ class OutstationSession:
         """Run what time brings: time-outs, retries, unsolicited, keep-alive. Call at least every 250 ms."""
         if not self._connected:
             return []
-        series, unsolicited = self._series, self._unsolicited
+        series = self._series
         if series is not None and now_s >= series.until_s:
+            self._timeouts += 1
             self._series = None
             self.events.release()
-        if unsolicited is not None and now_s >= unsolicited.until_s:
-            self._repeat_unsolicited(unsolicited, now_s)
-        self._answer_late(self._functions.expire(now_s))
+        if self._unsolicited.is_late(now_s):
+            self._repeat_unsolicited(now_s)
+        self._answer_late(self._functions.operations.expire(now_s))
         self._keep_alive(now_s)
         self._send_unsolicited(now_s)
         return self._take()
 
     def command_done(self, ticket: int, status: CommandStatus) -> list[bytes]:
         """Give the status of a command that `Backend.operate` left open."""
-        self._answer_late(self._functions.command_done(ticket, status))
+        self._answer_late(self._functions.operations.done(ticket, status))
         return self._take()
 
     def _take(self) -> list[bytes]:
@@ -164,12 +163,12 @@ class OutstationSession:
         self._out.append(self._link.data(self._segmenter.cut(fragment)))
 
     def _keep_alive(self, now_s: float) -> None:
-        if now_s - self._heard_s < self.config.keepalive_s:
+        if now_s - self._heard_s < self.plan.keepalive_s:
             return
         if self._asked_s is None:
             self._asked_s = now_s
             self._out.append(self._link.ask_status())
-        elif now_s - self._asked_s >= self.config.confirm_timeout_s:
+        elif now_s - self._asked_s >= self.plan.confirm_timeout_s:
             self.lost = True
 
     # --- requests -------------------------------------------------------------------------------
@@ -178,12 +177,14 @@ class OutstationSession:
         request = parse_request(fragment)
         if request is None or request.function >= Function.RESPONSE:
             return
+        self._unsolicited.heard()
         if request.function == Function.CONFIRM:
             self._on_confirm(request, now_s)
             return
         if request.control & UNS:
             return
-        if request.function == Function.READ and self._unsolicited is not None:
+        self.requests += 1
+        if request.function == Function.READ and self._unsolicited.waits:
             self._deferred = request
             return
         self._deferred = None
@@ -208,6 +209,7 @@ class OutstationSession:
             reply = self._functions.run(request, now_s)
         except RequestError as refusal:
             reply = Reply(refusal.iin)
+        self.refused += reply is not None and Iin.NO_FUNCTION in reply.iin
         if request.function in NO_REPLY:
             return
         if reply is None:
@@ -257,16 +259,16 @@ class OutstationSession:
     # --- reads and confirms -----------------------------------------------------------------------
 
     def _read(self, request: Request, now_s: float) -> None:
-        plan = ReadPlan(self._tables, self.events, self._backend.now_ms(), self._indications())
+        plan = ReadPlan(self._tables, self.events, self._about, self._backend.now_ms())
         try:
-            pieces = plan.plan(parse_read(request.body))
+            pieces = plan.plan(parse_read(request.body), self._indications())
         except RequestError as refusal:
             self._answer(request.sequence, Reply(refusal.iin))
             return
         self._send_fragment(_Series(request.sequence, 0.0, pieces, int(plan.iin)), FIR, now_s)
 
     def _send_fragment(self, series: _Series, first: int, now_s: float) -> None:
-        writer = Writer(self.config.fragment_bytes - _RESPONSE_HEADER)
+        writer = Writer(self.plan.fragment_bytes - RESPONSE_HEADER)
         pieces = series.pieces
         done = 0
         while done < len(pieces) and pieces[done].write(writer):
@@ -276,12 +278,13 @@ class OutstationSession:
         confirm = bool(rest or writer.events or self._broadcast_until_confirm)
         control = first | series.sequence | (0 if rest else FIN) | (CON if confirm else 0)
         self._send(response(control, self._indications() | series.iin, b"".join(writer.parts)))
-        until_s = now_s + self.config.confirm_timeout_s
+        until_s = now_s + self.plan.confirm_timeout_s
         self._series = series._replace(until_s=until_s, pieces=rest) if confirm else None
 
     def _on_confirm(self, request: Request, now_s: float) -> None:
         if request.control & UNS:
-            self._on_unsolicited_confirm(request, now_s)
+            if self._unsolicited.confirm(request.sequence):
+                self._run_deferred(now_s)
             return
         series = self._series
         if series is None or request.sequence != series.sequence:
@@ -295,27 +298,13 @@ class OutstationSession:
 
     # --- unsolicited ------------------------------------------------------------------------------
 
-    def _on_unsolicited_confirm(self, request: Request, now_s: float) -> None:
-        waiting = self._unsolicited
-        if waiting is None or request.sequence != waiting.sequence:
-            return
-        self._unsolicited = None
-        self._unsolicited_sequence = (waiting.sequence + 1) & SEQUENCE_MASK
-        self._null_confirmed = True
-        if not waiting.empty:
-            self.events.confirm()
-        self._run_deferred(now_s)
-
-    def _repeat_unsolicited(self, waiting: _Unsolicited, now_s: float) -> None:
-        if self._deferred is None:
-            self._unsolicited = waiting._replace(until_s=now_s + self.config.confirm_timeout_s)
-            self._send(waiting.fragment)
-            return
-        # A master that reads but never confirms gets its answer now; the next unsolicited is a new one.
-        self._unsolicited = None
-        self._unsolicited_sequence = (waiting.sequence + 1) & SEQUENCE_MASK
-        self.events.release()
-        self._run_deferred(now_s)
+    def _repeat_unsolicited(self, now_s: float) -> None:
+        if self._deferred is not None:
+            # A master that reads but never confirms gets its answer now; the next unsolicited is a new one.
+            self._unsolicited.give_up()
+            self._run_deferred(now_s)
+        elif (fragment := self._unsolicited.repeat(now_s)) is not None:
+            self._send(fragment)
 
     def _run_deferred(self, now_s: float) -> None:
         request, self._deferred = self._deferred, None
@@ -323,20 +312,7 @@ class OutstationSession:
             self._read(request, now_s)
 
     def _send_unsolicited(self, now_s: float) -> None:
-        if not self.config.unsolicited or not self._connected:
-            return
-        if self._unsolicited is not None or self._series is not None:
-            return
-        writer = Writer(self.config.fragment_bytes - _RESPONSE_HEADER)
-        if self._null_confirmed:
-            classes = sorted(self._functions.unsolicited_classes)
-            if not any(self.events.waiting(event_class) for event_class in classes):
-                return
-            EventPiece(self.events.select(classes, None, len(self.events)), 0).write(writer)
-            self.events.mark_written(writer.events)
-        control = FIR | FIN | CON | UNS | self._unsolicited_sequence
-        body = b"".join(writer.parts)
-        fragment = response(control, self._indications(), body, Function.UNSOLICITED_RESPONSE)
-        until_s = now_s + self.config.confirm_timeout_s
-        self._unsolicited = _Unsolicited(self._unsolicited_sequence, until_s, fragment, not writer.events)
-        self._send(fragment)
+        if self._connected and self._series is None:
+            fragment = self._unsolicited.next(self._functions.unsolicited_classes, now_s)
+            if fragment is not None:
+                self._send(fragment)

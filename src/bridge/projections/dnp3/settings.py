@@ -46,7 +46,10 @@ class Companion(enum.Enum):
 
 
 class Choices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is left out is the default of the type. `deadband` in the unit of the point."""
+    """
+    What is left out is the default of the type. `deadband` in the unit of the point. `frozen_class`: of the frozen
+    counter beside an energy.
+    """
 
     as_: ShowAs | None = msgspec.field(default=None, name="as")
     event_class: EventClass | None = msgspec.field(default=None, name="class")
@@ -54,6 +57,7 @@ class Choices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     event_variation: Variation | None = None
     deadband: Deadband | None = None
     companion: Companion | None = None
+    frozen_class: EventClass | None = None
     access: Access | None = None
 
 
@@ -110,12 +114,13 @@ DEFAULT_MASTERS = (Master(address=1), Master(address=2), Master(address=3))
 
 
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """dnp3.yaml."""
+    """dnp3.yaml. `command_class`: of the events that tell every master what one commanded (g13, g43); 0: none."""
 
     listener: Listener = Listener(port=20000)
     masters: Annotated[tuple[Master, ...], msgspec.Meta(min_length=1, max_length=MAX_MASTERS)] = DEFAULT_MASTERS
     access: Access = Access.READ
     companion: Companion = Companion.DOUBLE
+    command_class: EventClass = 0
     identity: IdentityNames = IdentityNames()
     rules: tuple[Rule, ...] = ()
     overrides: dict[str, Override] = {}

@@ -47,6 +47,12 @@ class StringTable:
         self.values[index] = data
         return changed and self.classes[index] > 0
 
+    def assign_class(self, start: int, stop: int, event_class: int) -> int:
+        """Return how many strings there are from `start` to `stop` (exclusive)."""
+        found = [index for index in self.values if start <= index < stop]
+        self.classes.update(dict.fromkeys(found, event_class))
+        return len(found)
+
 
 def _joined(sizes: Iterable[tuple[int, int]]) -> list[StringRun]:
     runs: list[StringRun] = []

@@ -162,7 +162,7 @@ def test_a_freeze_copies_and_does_not_clear() -> None:
     assert master.ask(1, "1401000202")[9:] == struct.pack("<BI", 1, 800)
 
 
-@pytest.mark.parametrize("function", [9, 11, 13, 14, 22, 25, 0x70])
+@pytest.mark.parametrize("function", [9, 11, 13, 14, 15, 25, 26, 27, 28, 29, 30, 0x70])
 def test_what_is_not_offered_is_refused_and_changes_nothing(function: int) -> None:
     master = Master()
     master.tables.update(PointType.COUNTER, 2, 777, 1, 0)
@@ -269,14 +269,14 @@ def control_of(answer: list[bytes]) -> int:
 
 
 def test_the_link_answers_reset_status_and_confirmed_data() -> None:
-    session = Master().session
+    master = Master()
 
-    assert control_of(session.feed(link(control=0xC9), 0)) == 0x0B
-    assert control_of(session.feed(link(b"\xc0\xc0\x17", control=0xF3), 0)) == 0x01
-    assert control_of(session.feed(link(control=0xC0), 0)) == 0x00
-    answer = session.feed(link(b"\xc0\xc0\x17", control=0xF3), 0)
+    assert control_of(master.feed(link(control=0xC9))) == 0x0B
+    assert control_of(master.feed(link(b"\xc0\xc0\x17", control=0xF3))) == 0x01
+    assert control_of(master.feed(link(control=0xC0))) == 0x00
+    answer = master.feed(link(b"\xc0\xc0\x17", control=0xF3))
     assert (answer[0][3], answer[1][3]) == (0x00, 0x44)
-    assert len(session.feed(link(b"\xc0\xc0\x17", control=0xF3), 0)) == 1
+    assert len(master.feed(link(b"\xc0\xc0\x17", control=0xF3))) == 1
 
 
 def test_a_silent_master_is_asked_and_then_given_up() -> None:

@@ -2,7 +2,6 @@
 
 import random
 
-from bridge.projections.dnp3.session import OutstationSession
 from tests.support.dnp3_master import Master, fragments, link
 
 POLL = bytes.fromhex("c0013c02063c03063c04063c0106")
@@ -20,40 +19,40 @@ SEEDS = [
 ]
 
 
-def answers(session: OutstationSession) -> bool:
-    return bool(fragments(session.feed(link(b"\xc0" + POLL), 0)))
+def answers(master: Master) -> bool:
+    return bool(fragments(master.feed(link(b"\xc0" + POLL))))
 
 
 def test_a_poll_after_200_kb_of_garbage_is_answered() -> None:
-    session = Master().session
+    master = Master()
     dice = random.Random(1)
     for _ in range(200):
-        session.feed(dice.randbytes(1000), 0)
+        master.feed(dice.randbytes(1000))
 
     # A false start may hold at most one frame back.
-    assert answers(session) or answers(session)
-    assert len(session._decoder._rest) <= 292
+    assert answers(master) or answers(master)
+    assert len(master.decoder._rest) <= 292
 
 
 def test_frames_are_found_whatever_the_pieces_they_come_in() -> None:
-    session = Master().session
+    master = Master()
     stream = b"\x05\x05\x64\xff" + link(b"\xc0" + POLL) + b"\x05"
     got: list[bytes] = []
     for octet in stream:
-        got += session.feed(bytes((octet,)), 0)
+        got += master.feed(bytes((octet,)))
 
     assert len(fragments(got)) == 1
 
 
 def test_a_frame_with_a_wrong_crc_is_dropped_and_the_next_is_read() -> None:
-    session = Master().session
+    master = Master()
     good = link(b"\xc0" + POLL)
     for at in range(2, len(good)):
         broken = bytearray(good)
         broken[at] ^= 0x10
-        assert session.feed(bytes(broken) + bytes(300), 0) == []
+        assert master.feed(bytes(broken) + bytes(300)) == []
 
-    assert answers(session)
+    assert answers(master)
 
 
 def test_20000_mutated_fragments_raise_nothing() -> None:
@@ -74,34 +73,34 @@ def test_20000_mutated_fragments_raise_nothing() -> None:
                     case _:
                         fragment += dice.choice(SEEDS)[2:]
             master.now_s += 0.1
-            fragments(master.session.feed(link(b"\xc0" + bytes(fragment[:240])), master.now_s))
+            fragments(master.feed(link(b"\xc0" + bytes(fragment[:240]))))
             fragments(master.session.tick(master.now_s))
         master.reconnect()
         for hello in master.hello:
             master.confirm(hello)
 
-        assert answers(master.session)
+        assert answers(master)
 
 
 def test_segments_out_of_order_make_no_fragment() -> None:
-    session = Master().session
+    master = Master()
     halves = bytes.fromhex("40c00117"), bytes.fromhex("823c0106"), bytes.fromhex("813c0106")
 
-    assert session.feed(link(halves[0][:3] + POLL[2:5]), 0) == []
-    assert session.feed(link(halves[1]), 0) == []
-    assert session.feed(link(halves[2]), 0) == []
-    session.feed(link(b"\x40" + POLL[:5]), 0)
-    assert fragments(session.feed(link(b"\x81" + POLL[5:]), 0)) != []
+    assert master.feed(link(halves[0][:3] + POLL[2:5])) == []
+    assert master.feed(link(halves[1])) == []
+    assert master.feed(link(halves[2])) == []
+    master.feed(link(b"\x40" + POLL[:5]))
+    assert fragments(master.feed(link(b"\x81" + POLL[5:]))) != []
 
 
 def test_a_stream_without_end_is_dropped() -> None:
     master = Master()
     for number in range(3000):
         header = (0x40 if number == 0 else 0) | (number & 63)
-        master.session.feed(link(bytes((header,)) + bytes(240)), 0)
+        master.feed(link(bytes((header,)) + bytes(240)))
 
     assert master.session._reassembler._held is None
-    assert answers(master.session)
+    assert answers(master)
 
 
 def test_announced_quantities_reserve_nothing() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from bridge.projections.dnp3.application import Iin
 from bridge.projections.dnp3.objects import Flag, PointType
-from bridge.projections.dnp3.tables import PointConfig, PointTables
+from bridge.projections.dnp3.table import PointConfig
+from bridge.projections.dnp3.tables import PointTables
 from tests.support.dnp3_master import CLASS_0123, Master, iin, make_tables
 
 
@@ -93,8 +94,8 @@ def test_a_double_beyond_a_float_is_over_range() -> None:
 
 def test_packed_bits_are_right_for_odd_lengths() -> None:
     master = Master(make_tables(binaries=11))
-    for i in (0, 3, 8, 10):
-        master.tables[PointType.BINARY_INPUT].update(i, 1, 1, 0)
+    for i in range(11):
+        master.tables[PointType.BINARY_INPUT].update(i, i in (0, 3, 8, 10), 1, 0)
 
     assert master.ask(1, "010106")[4:] == bytes.fromhex("0101 00 00 0a 09 05")
 
