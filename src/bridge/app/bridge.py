@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.app.command_side import CommandSide
 from bridge.app.faces import Face, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
-from bridge.app.lines import FieldLines
-from bridge.commands.policy import DenyAll
+from bridge.commands.router import Carrier
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
 from bridge.config.model import SiteConfig
@@ -47,7 +47,7 @@ class Bridge:
         loaded = self._load()
         self.config, self.faces = loaded.config, loaded.faces
         self.store = PointStore(self.config.points, self.config.devices, on_fault=_subscriber_failed)
-        self.commands = DenyAll(self.store)
+        self.commands = CommandSide(self.store, self.config, clock, self._writer_of)
         self._stopping = asyncio.Event()
         self._reload_wanted = asyncio.Event()
         self._all_ready = asyncio.Event()
@@ -96,10 +96,15 @@ class Bridge:
         async with self._reloading:
             assert self.field is not None
             assert self.supervisor is not None
-            loaded = await asyncio.to_thread(self._load)
+            try:
+                loaded = await asyncio.to_thread(self._load)
+            except ConfigErrors as exc:
+                await self.commands.reloaded(f"{len(exc.errors)} mistakes, the first: {exc.errors[0]}")
+                raise
             self.config, self.faces = loaded.config, loaded.faces
             await self.field.apply(self.config, self._swap)
             self.supervisor.reload([face.spec(self.config.state_dir) for face in self.faces])
+            await self.commands.reloaded("")
             return self.faces
 
     def statuses(self) -> list[Status]:
@@ -118,8 +123,9 @@ class Bridge:
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         staleness = Staleness(self.store, self._clock)
         field = self.field = FieldSide(self.store, self._clock, self._noticed, group)
-        lines = FieldLines(field.channels, self._clock)
-        services = Services(self.store, self.commands, lines, self._clock)
+        self.commands.start(group)
+        lines = self.commands.lines(field.channels)
+        services = Services(self.store, self.commands.router, lines, self._clock)
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())
         helpers = [
@@ -138,6 +144,7 @@ class Bridge:
             helper.cancel()
         supervisor.stop()
         await field.stop()
+        await self.commands.stop()
         await serving
         notifier.close()
 
@@ -181,6 +188,10 @@ class Bridge:
 
     def _swap(self) -> None:
         self.store.redefine(self.config.points, self.config.devices)
+        self.commands.apply(self.config)
+
+    def _writer_of(self, device: str) -> Carrier | None:
+        return self.field.writer_of(device) if self.field is not None else None
 
     def _noticed(self, notice: Notice) -> None:
         log.info("field %s device=%s %s", notice.kind.value, notice.device, notice.text)

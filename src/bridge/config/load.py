@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 
 from bridge.config import library as shipped
+from bridge.config.access_check import check_access
 from bridge.config.channels import check_channels
 from bridge.config.devices import Devices, periods_ns
 from bridge.config.faults import Faults, unique
@@ -43,6 +44,9 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
     check_names(marked, file, faults)
     check_channels(marked, file, faults)
     field = _devices(marked, file, meters, faults)
+    if not faults.errors:
+        # without all meters every rule would seem to match nothing
+        check_access(marked, file.access, file.channels, field, faults)
     faults.raise_if_any()
     return SiteConfig(
         file=file,

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from bridge.config.access import AccessFile
 from bridge.config.marked import Marked
 from bridge.config.meter import Certainty, PfSign, PollClass, RegisterType, Table, WordOrder
 from bridge.config.site import Channel, SiteFile
@@ -57,13 +58,17 @@ class WriteTo:
 
 @dataclass(frozen=True, slots=True)
 class FieldPoint:
-    """One point of a device as the poller and the writer need it. `read` None: the bridge computes it itself."""
+    """
+    One point of a device as the poller and the writer need it. `read` None: the bridge computes it itself. `locked`:
+    of what a MID meter bills by, the registers that nobody may write, the gateway's clients included.
+    """
 
     definition: PointDef
     read: Register | None
     poll: PollClass
     certainty: Certainty
     write: WriteTo | None = None
+    locked: tuple[Register, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class SiteConfig:
     field: tuple[FieldDevice, ...]
     projections: tuple[ProjectionFile, ...]
     services: Mapping[str, Any]
-    access: Mapping[str, Any]
+    access: AccessFile
     warnings: tuple[ConfigError, ...] = ()
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from bridge.config.access import AccessFile
 from bridge.config.meter import NominalFile, PollClass, WordOrder
 from bridge.core.point import Wiring
 
@@ -113,8 +114,8 @@ class SiteKey(_Strict, frozen=True):
 
 class SiteFile(_Strict, frozen=True):
     """
-    site.yaml. `projections`: protocol -> file beside this one; absent = off. `services` and `access` are read by the
-    packages they configure.
+    site.yaml. `projections`: protocol -> file beside this one; absent = off. `services` is read by the package it
+    configures.
     """
 
     site: SiteKey
@@ -122,5 +123,5 @@ class SiteFile(_Strict, frozen=True):
     devices: dict[str, Device]
     poll: dict[PollClass, Period] = {}
     services: dict[str, Any] = {}
-    access: dict[str, Any] = {}
+    access: AccessFile = AccessFile()
     projections: dict[str, str] = {}
