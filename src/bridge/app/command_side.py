@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 
 from bridge.app.lines import FieldLines
@@ -12,7 +13,7 @@ from bridge.commands.chain import Fact, Record
 from bridge.commands.local import LocalCommands
 from bridge.commands.policy import WritePolicy
 from bridge.commands.raw import raw_policy
-from bridge.commands.resets import Resets
+from bridge.commands.resets import Resets, write_whole
 from bridge.commands.router import CarrierOf, CommandRouter
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
@@ -37,12 +38,12 @@ class CommandSide:
         files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
         self._repaired = files.repaired
         self._clock = clock
-        self.audit = Audit(files, clock, _told)
+        self.audit = Audit(partial(asyncio.to_thread, files.append), clock, _told)
         self.local = LocalCommands()
         self._under_way: set[asyncio.Task[CommandResult]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._keeping: asyncio.Task[None] | None = None
-        resets = Resets(config.state_dir)
+        resets = Resets(config.state_dir, partial(asyncio.to_thread, write_whole))
         self.router = CommandRouter(points, self.audit, self.local, resets, clock, carrier_of, self._spawn)
         self._lines: FieldLines | None = None
         self.apply(config)

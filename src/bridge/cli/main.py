@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli import check, demo, export, live, run, simulate, trace
+from bridge.cli import audit, check, demo, export, live, run, simulate, trace
 
 
 def build() -> typer.Typer:
@@ -25,4 +25,5 @@ def build() -> typer.Typer:
     app.command("write")(live.write)
     app.command("trace")(trace.trace)
     app.command("export")(export.export)
+    app.add_typer(audit.app)
     return app

@@ -6,13 +6,12 @@ The rule one must not break: a write that cannot be recorded is not carried out.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from bridge.commands.audit_files import AuditFiles
 from bridge.commands.chain import Fact, Record
 from bridge.core.clock import Clock
 
@@ -27,6 +26,8 @@ KEPT = 2048
 _SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+# (fact, time) -> the record, once it is on the disk. Raises: OSError
+Append = Callable[[Fact, str], Awaitable[Record]]
 OnRecord = Callable[[Record], None]
 
 
@@ -38,11 +39,11 @@ class _Repeats:
 
 
 class Audit:
-    """Loop thread only; files are written by a thread, one record after the other."""
+    """Loop thread only; one record is written after the other."""
 
-    def __init__(self, files: AuditFiles, clock: Clock, on_record: OnRecord = lambda record: None) -> None:
+    def __init__(self, append: Append, clock: Clock, on_record: OnRecord = lambda record: None) -> None:
         """`on_record` hears every record in order: for the event log and syslog."""
-        self._files, self._clock, self._on_record = files, clock, on_record
+        self._append, self._clock, self._on_record = append, clock, on_record
         self._turn = asyncio.Lock()
         self._repeats: OrderedDict[tuple[str, ...], _Repeats] = OrderedDict()
         self._kinds: dict[tuple[str, str], int] = {}
@@ -54,7 +55,7 @@ class Audit:
         async with self._turn:
             time = utc_text(self._clock.utc_ns())
             try:
-                record = await asyncio.to_thread(self._files.append, fact, time)
+                record = await self._append(fact, time)
             except OSError:
                 self.lost += 1
                 raise
