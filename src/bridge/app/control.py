@@ -95,7 +95,7 @@ async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     deadline_ns = bridge.clock.monotonic_ns() + round(_WRITE_S * 1e9)
     origin = Origin("cli", "local", str(arguments.get("user", "")))
     value = value_of(definition, str(arguments.get("value", "")))
-    result = await bridge.commands.submit(Command(definition.index, value, origin, deadline_ns))
+    result = await bridge.commands.router.submit(Command(definition.index, value, origin, deadline_ns))
     return {"outcome": result.outcome.value, "device_code": result.device_code}
 
 

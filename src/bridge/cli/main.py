@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli import check, demo, export, live, run, scan, simulate, trace, verify
+from bridge.cli import audit, check, demo, export, live, run, scan, simulate, trace, verify
 
 
 def build() -> typer.Typer:
@@ -28,4 +28,5 @@ def build() -> typer.Typer:
     app.command("probe")(scan.probe)
     app.command("verify")(verify.verify)
     app.command("export")(export.export)
+    app.add_typer(audit.app)
     return app

@@ -173,7 +173,13 @@ class Devices:
             brick=facts.brick,
         )
         self._next_index += 1
-        return FieldPoint(definition, facts.read, facts.poll, facts.certainty, write)
+        return FieldPoint(definition, facts.read, facts.poll, facts.certainty, write, _shut(facts) if locked else ())
+
+
+def _shut(facts: Facts) -> tuple[Register, ...]:
+    """Return the registers behind a locked point: where it is read and where it would be written."""
+    written = facts.write.register if facts.write is not None else None
+    return tuple(register for register in (facts.read, written) if register is not None)
 
 
 def _adapted(points: dict[str, Facts], device: Device, file: MeterFile) -> list[Facts]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+from bridge.config.access import AccessFile
 from bridge.config.marked import Marked
 from bridge.config.meter import Certainty, PfSign, PollClass, RegisterType, Table, WordOrder
 from bridge.config.services import ServicesFile
@@ -59,13 +59,17 @@ class WriteTo:
 
 @dataclass(frozen=True, slots=True)
 class FieldPoint:
-    """One point of a device as the poller and the writer need it. `read` None: the bridge computes it itself."""
+    """
+    One point of a device as the poller and the writer need it. `read` None: the bridge computes it itself. `locked`:
+    of what a MID meter bills by, the registers that nobody may write, the gateway's clients included.
+    """
 
     definition: PointDef
     read: Register | None
     poll: PollClass
     certainty: Certainty
     write: WriteTo | None = None
+    locked: tuple[Register, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ class SiteConfig:
     field: tuple[FieldDevice, ...]
     projections: tuple[ProjectionFile, ...]
     services: ServicesFile
-    access: Mapping[str, Any]
+    access: AccessFile
     formulas: tuple[Formula, ...] = ()
     warnings: tuple[ConfigError, ...] = ()
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -1,9 +1,10 @@
 """What mappings/<site>/site.yaml may say (CONFIG.md, docs/configuration.md)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from bridge.config.access import AccessFile
 from bridge.config.meter import NominalFile, PollClass, WordOrder
 from bridge.config.services import ServicesFile
 from bridge.core.point import Wiring
@@ -114,8 +115,7 @@ class SiteKey(_Strict, frozen=True):
 
 class SiteFile(_Strict, frozen=True):
     """
-    site.yaml. `projections`: protocol -> file beside this one; absent = off. `access` is read by the package it
-    configures.
+    site.yaml. `projections`: protocol -> file beside this one; absent = off.
     """
 
     site: SiteKey
@@ -123,5 +123,5 @@ class SiteFile(_Strict, frozen=True):
     devices: dict[str, Device]
     poll: dict[PollClass, Period] = {}
     services: ServicesFile = ServicesFile()
-    access: dict[str, Any] = {}
+    access: AccessFile = AccessFile()
     projections: dict[str, str] = {}

@@ -20,7 +20,7 @@ from bridge.core.event import Event
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.quality import Quality
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 # Bytes; core to worker, which trusts it. The largest is the Hello: the Modbus plan of 80,000 points is 3.5 MB.
 TO_WORKER_LIMIT = 1 << 25
 # Bytes; worker to core. The largest is a Health with 48 counters, 2 kB; a worker is not trusted with more.

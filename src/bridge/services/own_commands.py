@@ -46,6 +46,10 @@ class OwnCommands:
         for index in self._commands:
             self._idle(index)
 
+    def points(self) -> list[int]:
+        """Return the indexes of all points the bridge itself obeys."""
+        return [*self._commands, *self._settings.points()]
+
     def owns(self, index: int) -> bool:
         """Tell whether the bridge itself obeys a point."""
         return index in self._commands or self._settings.owns(index)

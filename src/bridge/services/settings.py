@@ -70,6 +70,10 @@ class Settings:
         self._written = dict(written)
         self._show(self._settings)
 
+    def points(self) -> list[int]:
+        """Return the indexes of all of these."""
+        return list(self._settings)
+
     def owns(self, index: int) -> bool:
         """Tell whether a point is one of these."""
         return index in self._settings

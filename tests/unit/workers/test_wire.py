@@ -26,15 +26,15 @@ GOLDEN_1 = {
     ),
     "command": (
         wire.CommandRequest(3, Command(7, True, ORIGIN, 5)),
-        "0000001d9316039407c393a4646e7033ae31302e302e302e373a3230303030a005",
+        "000000249316039507c393a4646e7033ae31302e302e302e373a3230303030a005a6646972656374",
     ),
     "stop": (wire.Stop(), "00000002910a"),
 }
 
 
 @pytest.mark.parametrize(("frame", "wanted"), GOLDEN_1.values(), ids=GOLDEN_1.keys())
-def test_the_bytes_of_version_1(frame: wire.Frame, wanted: str) -> None:
-    assert wire.WIRE_VERSION == 1
+def test_the_bytes_of_version_2(frame: wire.Frame, wanted: str) -> None:
+    assert wire.WIRE_VERSION == 2
     assert wire.encode(frame).hex() == wanted
 
 
