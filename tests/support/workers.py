@@ -15,7 +15,7 @@ from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.core.listener import Listener
 from bridge.core.point import Kind, PointDef, Sample
-from bridge.core.ports import Grant, Needs
+from bridge.core.ports import CommandPort, Grant, Needs
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.field.line import LineArbiter, Use
@@ -86,8 +86,8 @@ class FakeLines:
         return await self.line.exchange(Use.GATEWAY, user, transact)
 
 
-def services(store: PointStore) -> Services:
-    return Services(store, StoreWriter(store), FakeLines(), SystemClock())
+def services(store: PointStore, commands: CommandPort | None = None) -> Services:
+    return Services(store, commands or StoreWriter(store), FakeLines(), SystemClock())
 
 
 def echo(
@@ -113,9 +113,11 @@ async def running(
     timing: Timing = QUICK,
     wait_ready: bool = True,
     on_status: Callable[[Status], None] = lambda status: None,
+    commands: CommandPort | None = None,
 ) -> AsyncIterator[Supervisor]:
+    """`commands`: what carries out commands, by default a writer to the store."""
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}"
-    supervisor = Supervisor(store, services(store), timing, on_status=on_status)
+    supervisor = Supervisor(store, services(store, commands), timing, on_status=on_status)
     task = asyncio.ensure_future(supervisor.run(specs))
     try:
         await until(lambda: bool(supervisor.statuses()))
