@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.core.listener import Listener
 from bridge.core.point import Kind, PointDef, Sample
-from bridge.core.ports import Grant, Needs
+from bridge.core.ports import Grant, Needs, RawLinePort
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.field.line import LineArbiter, Use
@@ -75,7 +76,9 @@ class FakeLines:
         self.turnaround_s = turnaround_s
         self.order: list[str] = []
 
-    async def exchange(self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+    async def exchange(
+        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+    ) -> bytes:
         async def transact() -> bytes:
             self.order.append(user)
             await asyncio.sleep(self.turnaround_s)
@@ -113,9 +116,13 @@ async def running(
     timing: Timing = QUICK,
     wait_ready: bool = True,
     on_status: Callable[[Status], None] = lambda status: None,
+    lines: RawLinePort | None = None,
 ) -> AsyncIterator[Supervisor]:
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}"
-    supervisor = Supervisor(store, services(store), timing, on_status=on_status)
+    offered = services(store)
+    if lines is not None:
+        offered = replace(offered, lines=lines)
+    supervisor = Supervisor(store, offered, timing, on_status=on_status)
     task = asyncio.ensure_future(supervisor.run(specs))
     try:
         await until(lambda: bool(supervisor.statuses()))

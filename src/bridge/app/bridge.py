@@ -118,7 +118,7 @@ class Bridge:
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         staleness = Staleness(self.store, self._clock)
         field = self.field = FieldSide(self.store, self._clock, self._noticed, group)
-        lines = FieldLines(field.channels, self._clock)
+        lines = FieldLines(field.channels, self._clock, field.timeout_s)
         services = Services(self.store, self.commands, lines, self._clock)
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())

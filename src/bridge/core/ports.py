@@ -51,10 +51,13 @@ class EventStream(Protocol):
 
 
 class RawLinePort(Protocol):
-    async def exchange(self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+    async def exchange(
+        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+    ) -> bytes:
         """
         Send one Modbus PDU to `unit_id` on `channel`; return the reply PDU (a device's exception included, b"" after
-        a broadcast). `user` is the fairness key (one per TCP client). `deadline_ns`: CLOCK_MONOTONIC.
+        a broadcast). `user` is the fairness key (one per TCP client). `deadline_ns`: CLOCK_MONOTONIC, the wait for the
+        line included. `timeout_s`: how long the device may take, 0 = its own time-out, or the channel's.
 
         Raises: RawRefused.
         """
@@ -153,12 +156,25 @@ class Numbers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """
+    One channel of the site, as the gateways need it. `kind`: rtu, tcp, rtu-over-tcp. `gateway_port`: a TCP port for
+    this line alone, 0 = none. `ethergate`: whether raw bytes may reach the line.
+    """
+
+    kind: str
+    gateway_port: int = 0
+    ethergate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """What a projection is made of: every point and device of the site."""
+    """What a projection is made of: every point, device and channel of the site; channels that are off are absent."""
 
     name: str
     points: Sequence[PointDef]
     devices: Sequence[DeviceDef]
+    channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

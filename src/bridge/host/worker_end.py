@@ -65,7 +65,9 @@ class WorkerEnd:
         finally:
             del self._commands[number]
 
-    async def exchange(self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+    async def exchange(
+        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+    ) -> bytes:
         """RawLinePort. Raises: RawRefused."""
         if len(self._raws) >= wire.REQUESTS_KEPT:
             raise RawRefused(RawFailure.BUSY, f"{wire.REQUESTS_KEPT} requests under way")
@@ -73,7 +75,7 @@ class WorkerEnd:
         number = self._new_id()
         self._raws[number] = done
         try:
-            self._send(wire.RawRequest(number, channel, user, unit_id, pdu, deadline_ns))
+            self._send(wire.RawRequest(number, channel, user, unit_id, pdu, deadline_ns, timeout_s))
             return await self._until(done, deadline_ns)
         except TimeoutError as exc:
             raise RawRefused(RawFailure.TIMED_OUT) from exc

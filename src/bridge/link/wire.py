@@ -20,7 +20,7 @@ from bridge.core.event import Event
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.quality import Quality
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 # Bytes; core to worker, which trusts it. The largest is the Hello: the Modbus plan of 80,000 points is 3.5 MB.
 TO_WORKER_LIMIT = 1 << 25
 # Bytes; worker to core. The largest is a Health with 48 counters, 2 kB; a worker is not trusted with more.
@@ -124,7 +124,10 @@ class CommandRequest(Frame, frozen=True, tag=22):
 
 
 class RawRequest(Frame, frozen=True, tag=23):
-    """One exchange on a channel. `user`: fairness key. `pdu`: the request. `deadline_ns`: CLOCK_MONOTONIC."""
+    """
+    One exchange on a channel. `user`: fairness key. `pdu`: the request. `deadline_ns`: CLOCK_MONOTONIC. `timeout_s`:
+    for the device, 0 = its own.
+    """
 
     id: int
     channel: str
@@ -132,6 +135,7 @@ class RawRequest(Frame, frozen=True, tag=23):
     unit_id: int
     pdu: bytes
     deadline_ns: int
+    timeout_s: float
 
 
 ToWorker = Hello | Definitions | Snapshot | Changes | EventFrame | EventsLost | CommandDone | RawDone | Ping | Stop

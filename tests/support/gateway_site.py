@@ -1,0 +1,85 @@
+"""A gateway as it runs: its real worker, a real line in this process, a meter of ours at the end of the line."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bridge.app.lines import FieldLines, RawPolicy, read_only
+from bridge.config.ledger import Ledger
+from bridge.config.site import Channel, RtuChannel
+from bridge.core.clock import SystemClock
+from bridge.core.point import DeviceDef, Nominal, Wiring
+from bridge.core.ports import ChannelFacts, Projected, SiteFacts
+from bridge.core.store import PointStore
+from bridge.field.channel import FieldChannel, open_channel
+from bridge.gateway.modbus.mapping import Mapping as GatewayMapping
+from bridge.gateway.modbus.mapping import project
+from bridge.workers.supervisor import Supervisor
+from bridge.workers.worker import WorkerSpec
+from tests.support.real_meter import Answer, prompt, pty_meter
+from tests.support.workers import definition, running
+
+HOST = "127.0.0.1"
+
+
+def device(name: str, channel: str, unit: int, mid: bool = False) -> DeviceDef:
+    nominal = Nominal(230.0, 63.0, 50.0)
+    return DeviceDef(name, "toy", "ACME", "T1", channel, unit, mid, Wiring.FOUR_WIRE, nominal, {}, "site.yaml:1")
+
+
+def facts(*devices: DeviceDef, **channels: ChannelFacts) -> SiteFacts:
+    found = channels or {device.channel: ChannelFacts("rtu") for device in devices}
+    return SiteFacts("tower", [], devices, found)
+
+
+def projected(site: SiteFacts, **mapping: Any) -> Projected:
+    """What gateway.yaml makes of a site; `listener` may be left out."""
+    written = {"listener": {"port": 0}, **mapping}
+    return project(msgspec.convert(written, GatewayMapping), site, Ledger())
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a test of a running gateway has in hand."""
+
+    port: int
+    channels: Mapping[str, FieldChannel]
+    supervisor: Supervisor
+
+    def counters(self) -> Mapping[str, int]:
+        return self.supervisor.statuses()[0].counters
+
+
+@contextlib.asynccontextmanager
+async def gateway(
+    folder: Path,
+    port: int,
+    site: SiteFacts,
+    answer: Answer = prompt,
+    policy: RawPolicy = read_only,
+    timeout_s: float = 0.3,
+    baud: int = 115200,
+    **mapping: Any,
+) -> AsyncIterator[Running]:
+    """A worker on `port`; every channel of the site is a pseudo-terminal with a meter that answers for any unit id."""
+    loop, clock = asyncio.get_running_loop(), SystemClock()
+    mapping.setdefault("listener", {"port": port})
+    made = projected(site, **mapping)
+    channels: dict[str, FieldChannel] = {}
+    with contextlib.ExitStack() as stack:
+        for name in site.channels:
+            stack.enter_context(pty_meter(folder / name, answer))
+            config: Channel = RtuChannel(port=str(folder / name), baud=baud)  # type: ignore[arg-type]
+            channels[name] = open_channel(name, config, clock, loop)
+            stack.callback(channels[name].close)
+        lines = FieldLines(channels, clock, lambda channel, unit_id: timeout_s, policy)
+        plan = msgspec.msgpack.encode(made.plan)
+        spec = WorkerSpec("gateway", "bridge.gateway.modbus.server", plan, made.needs, str(folder / "state"))
+        store = PointStore([definition(0)], [])
+        async with running(store, [spec], lines=lines) as supervisor:
+            yield Running(port, channels, supervisor)
