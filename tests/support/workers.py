@@ -16,7 +16,7 @@ from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.core.listener import Listener
 from bridge.core.point import Kind, PointDef, Sample
-from bridge.core.ports import Grant, Needs, RawLinePort
+from bridge.core.ports import Grant, Needs, RawLinePort, Tunnel
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.field.line import LineArbiter, Use
@@ -87,6 +87,13 @@ class FakeLines:
             return pdu[::-1]
 
         return await self.line.exchange(Use.GATEWAY, user, transact)
+
+    @contextlib.asynccontextmanager
+    async def tunnel(
+        self, channel: str, user: str, received: Callable[[bytes], None], idle_s: float
+    ) -> AsyncIterator[Tunnel]:
+        raise RawRefused(RawFailure.NO_SUCH_CHANNEL, channel)
+        yield  # an asynchronous generator
 
 
 def services(store: PointStore) -> Services:

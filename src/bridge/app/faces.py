@@ -18,7 +18,7 @@ from bridge.core.ports import ChannelFacts, Numbers, Projected, ProjectionMappin
 from bridge.workers.worker import WorkerSpec
 
 # Names under `projections:` whose code is not in `bridge.projections`.
-GATEWAYS = {"gateway": "bridge.gateway.modbus"}
+GATEWAYS = {"gateway": "bridge.gateway.modbus", "ethergate": "bridge.gateway.ethergate"}
 
 
 @dataclass(frozen=True, slots=True)
