@@ -19,6 +19,7 @@ from bridge.core.store import PointStore
 from bridge.field.channel import FieldChannel, open_channel
 from bridge.gateway.modbus.mapping import Mapping as GatewayMapping
 from bridge.gateway.modbus.mapping import project
+from bridge.gateway.modbus.plan import Plan
 from bridge.workers.supervisor import Supervisor
 from bridge.workers.worker import WorkerSpec
 from tests.support.real_meter import Answer, prompt, pty_meter
@@ -41,6 +42,12 @@ def projected(site: SiteFacts, **mapping: Any) -> Projected:
     """What gateway.yaml makes of a site; `listener` may be left out."""
     written = {"listener": {"port": 0}, **mapping}
     return project(msgspec.convert(written, GatewayMapping), site, Ledger())
+
+
+def planned(site: SiteFacts, **mapping: Any) -> Plan:
+    plan = projected(site, **mapping).plan
+    assert isinstance(plan, Plan)
+    return plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     reached = {route.channel for door in doors for route in door.routes.values()}
     plan = Plan(
         doors=tuple(doors),
-        policy=tuple(_rule(rule, site) for rule in mapping.policy),
+        policy=tuple(_rule(rule, number, site) for number, rule in enumerate(mapping.policy)),
         roles=mapping.roles,
         cache_ms=mapping.cache_ms,
         patience_s=mapping.patience_s,
@@ -142,8 +142,8 @@ def _line_door(mapping: Mapping, site: SiteFacts, channel: str, port: int) -> Do
     return _door(listener, Framing.MBAP, units, site, (channel,), _only_device(site, (channel,)))
 
 
-def _rule(rule: Rule, site: SiteFacts) -> PlannedRule:
-    at = ("policy",)
+def _rule(rule: Rule, number: int, site: SiteFacts) -> PlannedRule:
+    at = ("policy", number)
     devices = {device.id: device for device in site.devices}
     for name in rule.devices:
         if name not in devices:
