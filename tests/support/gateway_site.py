@@ -68,7 +68,7 @@ async def gateway(
     port: int,
     site: SiteFacts,
     answer: Answer = prompt,
-    policy: RawPolicy = read_only,
+    core_policy: RawPolicy = read_only,
     timeout_s: float = 0.3,
     baud: int = 115200,
     **mapping: Any,
@@ -84,7 +84,7 @@ async def gateway(
             config: Channel = RtuChannel(port=str(folder / name), baud=baud)  # type: ignore[arg-type]
             channels[name] = open_channel(name, config, clock, loop)
             stack.callback(channels[name].close)
-        lines = FieldLines(channels, clock, lambda channel, unit_id: timeout_s, policy)
+        lines = FieldLines(channels, clock, lambda channel, unit_id: timeout_s, core_policy)
         plan = msgspec.msgpack.encode(made.plan)
         spec = WorkerSpec("gateway", "bridge.gateway.modbus.server", plan, made.needs, str(folder / "state"))
         store = PointStore([definition(0)], [])

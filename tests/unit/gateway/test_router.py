@@ -97,9 +97,7 @@ async def test_what_the_core_says_becomes_an_exception(failure: RawFailure, code
 
 async def test_a_role_narrows_what_the_policy_allows() -> None:
     tls = {"certificate": "c", "key": "k", "client_ca": "ca"}
-    router = routed(
-        secure={"port": 802, "tls": tls}, roles={"reader": [3], "engineer": [3, 6]}, policy=ALLOW_ALL
-    )
+    router = routed(secure={"port": 802, "tls": tls}, roles={"reader": [3], "engineer": [3, 6]}, policy=ALLOW_ALL)
     reader, engineer, nobody = (Client("c:1", "c", 1, role) for role in ("reader", "engineer", ""))
 
     assert await router.reply(reader, 1, READ) == b"\x031"
