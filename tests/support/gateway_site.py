@@ -17,6 +17,7 @@ from bridge.core.point import DeviceDef, Nominal, Wiring
 from bridge.core.ports import ChannelFacts, Projected, SiteFacts
 from bridge.core.store import PointStore
 from bridge.field.channel import FieldChannel, open_channel
+from bridge.gateway.ethergate import mapping as ethergate_mapping
 from bridge.gateway.modbus.mapping import Mapping as GatewayMapping
 from bridge.gateway.modbus.mapping import project
 from bridge.gateway.modbus.plan import Plan
@@ -26,6 +27,8 @@ from tests.support.real_meter import Answer, prompt, pty_meter
 from tests.support.workers import definition, running
 
 HOST = "127.0.0.1"
+# the gateways show no points
+STORE = PointStore([definition(0)], [])
 
 
 def device(name: str, channel: str, unit: int, mid: bool = False) -> DeviceDef:
@@ -85,8 +88,32 @@ async def gateway(
             channels[name] = open_channel(name, config, clock, loop)
             stack.callback(channels[name].close)
         lines = FieldLines(channels, clock, lambda channel, unit_id: timeout_s, core_policy)
-        plan = msgspec.msgpack.encode(made.plan)
-        spec = WorkerSpec("gateway", "bridge.gateway.modbus.server", plan, made.needs, str(folder / "state"))
-        store = PointStore([definition(0)], [])
-        async with running(store, [spec], lines=lines) as supervisor:
+        async with running(STORE, [spec_of(made, "gateway", "modbus", folder)], lines=lines) as supervisor:
             yield Running(port, channels, supervisor)
+
+
+@contextlib.asynccontextmanager
+async def ethergate(
+    folder: Path, port: int, site: SiteFacts, answer: Answer = prompt, baud: int = 115200, **mapping: Any
+) -> AsyncIterator[Running]:
+    """As `gateway`, for the first channel of the site."""
+    loop, clock = asyncio.get_running_loop(), SystemClock()
+    (name,) = site.channels
+    made = tunnelled(site, **{"listener": {"port": port}, "channel": name, **mapping})
+    with pty_meter(folder / name, answer):
+        config: Channel = RtuChannel(port=str(folder / name), baud=baud)  # type: ignore[arg-type]
+        channel = open_channel(name, config, clock, loop)
+        with contextlib.closing(channel):
+            lines = FieldLines({name: channel}, clock)
+            async with running(STORE, [spec_of(made, "ethergate", "ethergate", folder)], lines=lines) as supervisor:
+                yield Running(port, {name: channel}, supervisor)
+
+
+def tunnelled(site: SiteFacts, **mapping: Any) -> Projected:
+    """What ethergate.yaml makes of a site."""
+    return ethergate_mapping.project(msgspec.convert(mapping, ethergate_mapping.Mapping), site, Ledger())
+
+
+def spec_of(made: Projected, name: str, package: str, folder: Path) -> WorkerSpec:
+    plan = msgspec.msgpack.encode(made.plan)
+    return WorkerSpec(name, f"bridge.gateway.{package}.server", plan, made.needs, str(folder / "state"))
