@@ -6,13 +6,13 @@ compares what is committed with what the generators yield, so a generator takes 
 """
 
 import argparse
-import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bridge.projections
+from bridge.app.faces import GATEWAYS, load_mapping
 from bridge.app.faces import project_all as faces_of
 from bridge.config import schema
 from bridge.config.ledger import Ledger
@@ -27,9 +27,10 @@ Generator = Callable[[], Iterator[tuple[str, str]]]
 def schemas() -> Iterator[tuple[str, str]]:
     """JSON Schemas of what a user writes, for completion and checks in an editor: one per kind of YAML file."""
     made = schema.schemas()
-    for module in pkgutil.iter_modules(bridge.projections.__path__):
-        mapping = importlib.import_module(f"bridge.projections.{module.name}.mapping").Mapping
-        made[f"{module.name}.json"] = schema.mapping_schema(mapping, f"The {module.name} projection of a site")
+    names = [module.name for module in pkgutil.iter_modules(bridge.projections.__path__)]
+    for name in [*names, *GATEWAYS]:
+        mapping = load_mapping(name).Mapping
+        made[f"{name}.json"] = schema.mapping_schema(mapping, f"The {name} projection of a site")
     for name, content in made.items():
         yield f"mappings/schema/{name}", schema.schema_text(content)
 

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+# the role of Modbus/TCP Security
+_ROLE = x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")
 _FROM = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
 
@@ -24,10 +26,10 @@ class Authority:
         made = self._build(self._name, self._key.public_key(), is_ca=True)
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key for `name` at 127.0.0.1."""
+    def issue(self, name: str, role: bytes | None = None) -> tuple[Path, Path]:
+        """Certificate and key for `name` at 127.0.0.1; `role`: the DER of the extension of Modbus/TCP Security."""
         key = ec.generate_private_key(ec.SECP256R1())
-        made = self._build(_name(name), key.public_key(), is_ca=False)
+        made = self._build(_name(name), key.public_key(), is_ca=False, role=role)
         certificate, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"
         certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(
@@ -43,8 +45,10 @@ class Authority:
             context.load_cert_chain(*own)
         return context
 
-    def _build(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, is_ca: bool) -> x509.Certificate:
-        return (
+    def _build(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, is_ca: bool, role: bytes | None = None
+    ) -> x509.Certificate:
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
@@ -56,8 +60,10 @@ class Authority:
             .add_extension(
                 x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
             )
-            .sign(self._key, hashes.SHA256())
         )
+        if role is not None:
+            builder = builder.add_extension(x509.UnrecognizedExtension(_ROLE, role), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
 
 
 def _name(common: str) -> x509.Name:

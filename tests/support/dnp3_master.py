@@ -105,9 +105,8 @@ class Master:
     def __init__(self, tables: PointTables | None = None, **config: object) -> None:
         self.tables = tables or make_tables()
         self.backend = FakeBackend()
-        self.session = OutstationSession(
-            MasterPlan(**{"permits": frozenset(Permit), **config}), self.tables, self.backend
-        )  # type: ignore[arg-type]
+        plan = MasterPlan(**{"permits": frozenset(Permit), **config})  # type: ignore[arg-type]
+        self.session = OutstationSession(plan, self.tables, self.backend)
         self.now_s = 0.0
         self.sequence = 0
         self.decoder = LinkDecoder()

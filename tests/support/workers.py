@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.core.listener import Listener
 from bridge.core.point import Kind, PointDef, Sample
-from bridge.core.ports import CommandPort, Grant, Needs
+from bridge.core.ports import CommandPort, Grant, Needs, RawLinePort, Tunnel
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.field.line import LineArbiter, Use
@@ -75,7 +76,9 @@ class FakeLines:
         self.turnaround_s = turnaround_s
         self.order: list[str] = []
 
-    async def exchange(self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+    async def exchange(
+        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+    ) -> bytes:
         async def transact() -> bytes:
             self.order.append(user)
             await asyncio.sleep(self.turnaround_s)
@@ -84,6 +87,13 @@ class FakeLines:
             return pdu[::-1]
 
         return await self.line.exchange(Use.GATEWAY, user, transact)
+
+    @contextlib.asynccontextmanager
+    async def tunnel(
+        self, channel: str, user: str, received: Callable[[bytes], None], idle_s: float
+    ) -> AsyncIterator[Tunnel]:
+        raise RawRefused(RawFailure.NO_SUCH_CHANNEL, channel)
+        yield  # an asynchronous generator
 
 
 def services(store: PointStore, commands: CommandPort | None = None) -> Services:
@@ -114,10 +124,14 @@ async def running(
     wait_ready: bool = True,
     on_status: Callable[[Status], None] = lambda status: None,
     commands: CommandPort | None = None,
+    lines: RawLinePort | None = None,
 ) -> AsyncIterator[Supervisor]:
     """`commands`: what carries out commands, by default a writer to the store."""
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}"
-    supervisor = Supervisor(store, services(store, commands), timing, on_status=on_status)
+    offered = services(store, commands)
+    if lines is not None:
+        offered = replace(offered, lines=lines)
+    supervisor = Supervisor(store, offered, timing, on_status=on_status)
     task = asyncio.ensure_future(supervisor.run(specs))
     try:
         await until(lambda: bool(supervisor.statuses()))

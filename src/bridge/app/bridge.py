@@ -135,7 +135,7 @@ class Bridge:
         self._followers = Followers(self.store, field.refresh)
         self._staleness = staleness
         self.commands.start(group)
-        lines = self.commands.lines(field.channels)
+        lines = self.commands.lines(field.channels, field.timeout_s)
         services = Services(self.store, self.commands.router, lines, self._clock)
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())

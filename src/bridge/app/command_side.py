@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from functools import partial
 from pathlib import Path
 
-from bridge.app.lines import FieldLines
+from bridge.app.lines import FieldLines, TimeoutOf
 from bridge.commands.audit import Audit
 from bridge.commands.audit_files import AuditFiles
 from bridge.commands.chain import Fact, Record
@@ -38,12 +37,12 @@ class CommandSide:
         files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
         self._repaired = files.repaired
         self._clock = clock
-        self.audit = Audit(partial(asyncio.to_thread, files.append), clock, _told)
+        self.audit = Audit(lambda fact, time: asyncio.to_thread(files.append, fact, time), clock, _told)
         self.local = LocalCommands()
         self._under_way: set[asyncio.Task[CommandResult]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._keeping: asyncio.Task[None] | None = None
-        resets = Resets(config.state_dir, partial(asyncio.to_thread, write_whole))
+        resets = Resets(config.state_dir, lambda path, data: asyncio.to_thread(write_whole, path, data))
         self.router = CommandRouter(points, self.audit, self.local, resets, clock, carrier_of, self._spawn)
         self._lines: FieldLines | None = None
         self.apply(config)
@@ -57,9 +56,9 @@ class CommandSide:
         if self._lines is not None:
             self._lines.policy = self._raw
 
-    def lines(self, channels: Mapping[str, FieldChannel]) -> FieldLines:
+    def lines(self, channels: Mapping[str, FieldChannel], timeout_of: TimeoutOf) -> FieldLines:
         """Return what the gateway's worker may ask of the lines."""
-        self._lines = FieldLines(channels, self._clock, self._raw, self.audit)
+        self._lines = FieldLines(channels, self._clock, self._raw, self.audit, timeout_of)
         return self._lines
 
     def start(self, group: asyncio.TaskGroup) -> None:

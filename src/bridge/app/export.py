@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from bridge.app.faces import Face, number_and_project, package_of
+from bridge.app.faces import Face, number_and_project, package_of, site_facts
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger
 from bridge.config.load import load_site
 from bridge.core.errors import BridgeError
@@ -28,7 +28,7 @@ def export_site(site: Path, what: str) -> Iterator[tuple[str, str]]:
     """Yield (file name, text) of everything called `what`. Raises: ConfigErrors, NothingToExport."""
     config = load_site(site)
     faces, _ = number_and_project(config, read_ledger(config.directory / LEDGER_FILE))
-    facts = SiteFacts(config.file.site.name, config.points, config.devices)
+    facts = site_facts(config)
     offered: list[str] = []
     for face in faces:
         exports = exports_of(face)

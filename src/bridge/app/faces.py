@@ -11,13 +11,14 @@ import msgspec
 from bridge.config.ledger import Ledger, Space
 from bridge.config.model import ProjectionFile, SiteConfig
 from bridge.config.projection import at_path, convert_mapping
+from bridge.config.site import Channel, RtuChannel
 from bridge.core.errors import ConfigError, ConfigErrors, ProjectionError
 from bridge.core.listener import Listener
-from bridge.core.ports import Numbers, Projected, ProjectionMapping, SiteFacts, Transport
+from bridge.core.ports import ChannelFacts, Numbers, Projected, ProjectionMapping, SiteFacts, Transport
 from bridge.workers.worker import WorkerSpec
 
 # Names under `projections:` whose code is not in `bridge.projections`.
-_PACKAGES = {"gateway": "bridge.gateway.modbus", "ethergate": "bridge.gateway.ethergate"}
+GATEWAYS = {"gateway": "bridge.gateway.modbus", "ethergate": "bridge.gateway.ethergate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,20 @@ class Face:
 
 def package_of(name: str) -> str:
     """Return the package of a name under `projections:`."""
-    return _PACKAGES.get(name, f"bridge.projections.{name}")
+    return GATEWAYS.get(name, f"bridge.projections.{name}")
+
+
+def site_facts(config: SiteConfig) -> SiteFacts:
+    """Return what projections may know of the site."""
+    channels = {name: _channel_facts(channel) for name, channel in config.channels.items() if not channel.off}
+    return SiteFacts(config.file.site.name, config.points, config.devices, channels)
+
+
+def _channel_facts(channel: Channel) -> ChannelFacts:
+    kind = str(channel.__struct_config__.tag)
+    if not isinstance(channel, RtuChannel):
+        return ChannelFacts(kind)
+    return ChannelFacts(kind, channel.gateway.tcp if channel.gateway is not None else 0, channel.ethergate)
 
 
 def load_mapping(name: str) -> ProjectionMapping:
@@ -65,7 +79,7 @@ def project_all(config: SiteConfig, numbers: Numbers) -> list[Face]:
 
     Raises: ConfigErrors, every fault of every mapping at once.
     """
-    site = SiteFacts(config.file.site.name, config.points, config.devices)
+    site = site_facts(config)
     faces: list[Face] = []
     faults: list[ConfigError] = []
     for file in config.projections:

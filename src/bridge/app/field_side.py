@@ -15,6 +15,9 @@ from bridge.field.modbus.statistics import DeviceSnapshot
 from bridge.field.modbus.writer import Writer
 from bridge.field.observe import LineCounters
 
+# s; of a device nobody has said anything about
+DEFAULT_TIMEOUT_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class _Running:
@@ -73,6 +76,16 @@ class FieldSide:
     def requests(self) -> int:
         """Return how many requests all devices have been sent."""
         return sum(channel.counters.requests + channel.counters.opened for channel in self.channels.values())
+
+    def timeout_s(self, channel: str, unit_id: int) -> float:
+        """Return how long a device of a channel may take to answer; for one that is not polled, the channel's own."""
+        running = self._running.get(channel)
+        if running is None:
+            return DEFAULT_TIMEOUT_S
+        for device in running.devices:
+            if device.definition.unit_id == unit_id:
+                return device.limits.timeout_s
+        return running.config.timeout_s or DEFAULT_TIMEOUT_S
 
     def poller_of(self, device: str) -> ChannelPoller | None:
         """Return who polls `device`."""

@@ -5,56 +5,62 @@ The rule one must not break: the core judges every request itself, whatever the 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
+from bridge.app.failures import refused
+from bridge.app.tunnels import LineTunnel, open_tunnel
 from bridge.commands.audit import Audit
 from bridge.commands.chain import Fact
 from bridge.commands.policy import address_of
-from bridge.commands.raw import RawDecision, RawPolicy
+from bridge.commands.raw import RawDecision
 from bridge.core.clock import Clock
 from bridge.core.command import Origin
-from bridge.core.errors import (
-    ConnectFailed,
-    ConnectionLost,
-    FieldError,
-    FramingError,
-    LineBusy,
-    RawFailure,
-    RawRefused,
-    ReplyTimeout,
-    RequestRefused,
-)
+from bridge.core.errors import FieldError, RawFailure, RawRefused
 from bridge.field.channel import FieldChannel
 from bridge.field.line import Use
 
 log = logging.getLogger("bridge.app")
 # what `access:` calls the asker of raw requests
 PROTOCOL = "gateway"
+# (channel, unit id) -> s the device may take
+TimeoutOf = Callable[[str, int], float]
 # s; a client of the gateway never waits longer than this for one device
 MAX_TURNAROUND_S = 15.0
-_FAILURES: tuple[tuple[type[FieldError], RawFailure], ...] = (
-    (ConnectFailed, RawFailure.NOT_CONNECTED),
-    (ConnectionLost, RawFailure.NOT_CONNECTED),
-    (ReplyTimeout, RawFailure.TIMED_OUT),
-    (FramingError, RawFailure.BAD_REPLY),
-    (LineBusy, RawFailure.BUSY),
-    (RequestRefused, RawFailure.REFUSED_BY_POLICY),
-)
+
+
+class RawJudge(Protocol):
+    """Decides about raw requests: `commands.raw.RawPolicy`."""
+
+    def judge(self, pdu: bytes, unit_id: int, channel: str, origin: Origin) -> RawDecision: ...
 
 
 class FieldLines:
     """RawLinePort. `channels` is the live table of the bridge: a reload changes it in place."""
 
-    def __init__(self, channels: Mapping[str, FieldChannel], clock: Clock, policy: RawPolicy, audit: Audit) -> None:
-        self._channels, self._clock, self._audit = channels, clock, audit
+    def __init__(
+        self,
+        channels: Mapping[str, FieldChannel],
+        clock: Clock,
+        policy: RawJudge,
+        audit: Audit,
+        timeout_of: TimeoutOf = lambda channel, unit_id: MAX_TURNAROUND_S,
+    ) -> None:
+        self._channels, self._clock, self._audit, self._timeout_of = channels, clock, audit, timeout_of
         # exchanged by a reload
         self.policy = policy
 
-    async def exchange(self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+    async def exchange(
+        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+    ) -> bytes:
         """See `core.ports.RawLinePort`."""
         asked = self._channels.get(channel)
         if asked is None:
             raise RawRefused(RawFailure.NO_SUCH_CHANNEL, channel)
+        if not pdu:
+            raise RawRefused(RawFailure.REFUSED_BY_POLICY, "expected a function")
+        timeout_s = timeout_s or self._timeout_of(channel, unit_id)
         decision = self.policy.judge(pdu, unit_id, channel, Origin(PROTOCOL, _host(user), ""))
         if decision.refusal is not None:
             await self._audit.refused(
@@ -62,11 +68,24 @@ class FieldLines:
             )
             raise RawRefused(RawFailure.REFUSED_BY_POLICY, decision.refusal)
         if decision.written is None:
-            return await self._ask(asked, user, unit_id, pdu, deadline_ns)
-        return await self._write(asked, user, unit_id, pdu, deadline_ns, decision)
+            return await self._ask(asked, user, unit_id, pdu, deadline_ns, timeout_s)
+        return await self._write(asked, user, unit_id, pdu, deadline_ns, timeout_s, decision)
+
+    def tunnel(
+        self, channel: str, user: str, received: Callable[[bytes], None], idle_s: float
+    ) -> AbstractAsyncContextManager[LineTunnel]:
+        """See `core.ports.Tunnels`."""
+        return open_tunnel(self._channels, channel, user, received, idle_s)
 
     async def _write(
-        self, asked: FieldChannel, user: str, unit_id: int, pdu: bytes, deadline_ns: int, decision: RawDecision
+        self,
+        asked: FieldChannel,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float,
+        decision: RawDecision,
     ) -> bytes:
         """Record that it starts, send it, record what the device said."""
         try:
@@ -75,7 +94,7 @@ class FieldLines:
             raise RawRefused(RawFailure.REFUSED_BY_POLICY, "the audit cannot be written") from exc
         result = RawFailure.TIMED_OUT.value
         try:
-            reply = await self._ask(asked, user, unit_id, pdu, deadline_ns)
+            reply = await self._ask(asked, user, unit_id, pdu, deadline_ns, timeout_s)
             result = "done" if not reply or reply[0] == pdu[0] else f"device_refused {reply[1:2].hex()}"
         except RawRefused as exc:
             result = exc.failure.value
@@ -91,15 +110,17 @@ class FieldLines:
             # the device has it: the client must hear that, whatever our disk says
             log.error("raw_result_unaudited target=%s error=%s", fact.target, exc.strerror)
 
-    async def _ask(self, asked: FieldChannel, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+    async def _ask(
+        self, asked: FieldChannel, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float
+    ) -> bytes:
         left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9
         if left_s <= 0:
             raise RawRefused(RawFailure.TIMED_OUT)
+        wait_s = min(timeout_s, left_s, MAX_TURNAROUND_S)
         try:
-            return await asked.ask(Use.GATEWAY, user, unit_id, pdu, min(left_s, MAX_TURNAROUND_S), attempts=1)
+            return await asked.ask(Use.GATEWAY, user, unit_id, pdu, wait_s, attempts=1)
         except FieldError as exc:
-            failure = next((f for kind, f in _FAILURES if isinstance(exc, kind)), RawFailure.TIMED_OUT)
-            raise RawRefused(failure, str(exc)) from exc
+            raise refused(exc) from exc
 
 
 def _host(user: str) -> str:

@@ -126,6 +126,7 @@ class RawFailure(enum.Enum):
     TIMED_OUT = "timed out"
     BAD_REPLY = "bad reply"
     CORE_LOST = "core lost"
+    IDLE = "idle"
 
 
 class RawRefused(LinkError):

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -9,6 +10,7 @@ import msgspec
 
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult
+from bridge.core.errors import RawFailure
 from bridge.core.event import Event
 from bridge.core.listener import Listener
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
@@ -50,11 +52,38 @@ class EventStream(Protocol):
         ...
 
 
-class RawLinePort(Protocol):
-    async def exchange(self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+class Tunnel(Protocol):
+    """The raw bytes of a line, which nobody else may use meanwhile."""
+
+    async def send(self, data: bytes) -> None:
+        """Return when there is room for more. Raises: RawRefused when the tunnel has ended."""
+        ...
+
+    async def ended(self) -> RawFailure:
+        """Return why the tunnel has ended by itself (the line is gone, nothing was sent for too long), when it has."""
+        ...
+
+
+class Tunnels(Protocol):
+    def tunnel(
+        self, channel: str, user: str, received: Callable[[bytes], None], idle_s: float
+    ) -> AbstractAsyncContextManager[Tunnel]:
+        """
+        Have the serial line of `channel` for oneself: polling pauses, everybody else is told that it is busy.
+
+        `received` is called with what the devices send. Ends after `idle_s` without `send`. Raises: RawRefused.
+        """
+        ...
+
+
+class RawLinePort(Tunnels, Protocol):
+    async def exchange(
+        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+    ) -> bytes:
         """
         Send one Modbus PDU to `unit_id` on `channel`; return the reply PDU (a device's exception included, b"" after
-        a broadcast). `user` is the fairness key (one per TCP client). `deadline_ns`: CLOCK_MONOTONIC.
+        a broadcast). `user` is the fairness key (one per TCP client). `deadline_ns`: CLOCK_MONOTONIC, the wait for the
+        line included. `timeout_s`: how long the device may take, 0 = its own time-out, or the channel's.
 
         Raises: RawRefused.
         """
@@ -119,6 +148,7 @@ class Grant(enum.Flag):
     COMMANDS = enum.auto()
     RAW_LINES = enum.auto()
     HISTORY = enum.auto()
+    TUNNELS = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +156,13 @@ class Needs:
     """
     Declared by a projection's pure `mapping.project`, granted and enforced by the core.
 
-    `points`: indexes; their definitions and samples are the only ones the worker gets to hold.
+    `points`: indexes; their definitions and samples are the only ones the worker gets to hold. `tunnels`: channels
+    whose raw bytes it may have.
     """
 
     points: frozenset[int]
     grants: Grant = Grant.NOTHING
+    tunnels: frozenset[str] = frozenset()
 
 
 class Transport(enum.Enum):
@@ -153,12 +185,25 @@ class Numbers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """
+    One channel of the site, as the gateways need it. `kind`: rtu, tcp, rtu-over-tcp. `gateway_port`: a TCP port for
+    this line alone, 0 = none. `ethergate`: whether raw bytes may reach the line.
+    """
+
+    kind: str
+    gateway_port: int = 0
+    ethergate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """What a projection is made of: every point and device of the site."""
+    """What a projection is made of: every point, device and channel of the site; channels that are off are absent."""
 
     name: str
     points: Sequence[PointDef]
     devices: Sequence[DeviceDef]
+    channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

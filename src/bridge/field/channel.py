@@ -85,6 +85,23 @@ class FieldChannel:
             finally:
                 self._master.hush()
 
+    @contextlib.asynccontextmanager
+    async def raw(self, received: Callable[[bytes], None]) -> AsyncIterator[Callable[[bytes], float]]:
+        """
+        Have the bytes of a serial line for oneself. `received`: what comes, b"" when the port is gone.
+
+        Yields what sends bytes and returns the seconds they take on the line, or raises ConnectionLost.
+        Raises: LineBusy, RequestRefused where there is no serial line, ConnectFailed.
+        """
+        if self._refusal is not None or not isinstance(self._master, RtuMaster):
+            raise RequestRefused(self.name, 0, self._refusal or "the channel is no serial line of ours")
+        async with self.lease():
+            try:
+                await asyncio.sleep(self._master.begin_raw(received))
+                yield self._master.write_raw
+            finally:
+                self._master.end_raw()
+
     def observe(self, observer: Observer) -> None:
         """Call `observer` with every frame until `ignore`."""
         self._master.tap.add(observer)

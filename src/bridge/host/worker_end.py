@@ -10,6 +10,7 @@ from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.errors import FrameError, LinkError, RawFailure, RawRefused
 from bridge.core.event import Event
 from bridge.host.image import PointImage
+from bridge.host.tunnels import WorkerTunnels
 from bridge.link import wire
 from bridge.link.pipe import Pipe
 
@@ -42,6 +43,8 @@ class WorkerEnd:
         self.hello: asyncio.Future[wire.Hello] = self._loop.create_future()
         self.loaded = asyncio.Event()
         self.ended: asyncio.Future[str] = self._loop.create_future()
+        tunnels = self._tunnels = WorkerTunnels(self._send, self._new_id)
+        self.tunnel = tunnels.tunnel
         pipe.open(self._received, self._pump, self._broken)
 
     def ready(self, pid: int) -> None:
@@ -65,7 +68,9 @@ class WorkerEnd:
         finally:
             del self._commands[number]
 
-    async def exchange(self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int) -> bytes:
+    async def exchange(
+        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+    ) -> bytes:
         """RawLinePort. Raises: RawRefused."""
         if len(self._raws) >= wire.REQUESTS_KEPT:
             raise RawRefused(RawFailure.BUSY, f"{wire.REQUESTS_KEPT} requests under way")
@@ -73,7 +78,7 @@ class WorkerEnd:
         number = self._new_id()
         self._raws[number] = done
         try:
-            self._send(wire.RawRequest(number, channel, user, unit_id, pdu, deadline_ns))
+            self._send(wire.RawRequest(number, channel, user, unit_id, pdu, deadline_ns, timeout_s))
             return await self._until(done, deadline_ns)
         except TimeoutError as exc:
             raise RawRefused(RawFailure.TIMED_OUT) from exc
@@ -100,7 +105,7 @@ class WorkerEnd:
         return self._next_id
 
     def _send(self, frame: wire.Frame) -> None:
-        """Bounded by wire.REQUESTS_KEPT of each kind and one Health per Ping."""
+        """Bounded by wire.REQUESTS_KEPT of each kind, one Health per Ping, and wire.TUNNEL_WINDOW per tunnel."""
         self._out.append(wire.encode(frame))
         self._pump()
 
@@ -140,6 +145,8 @@ class WorkerEnd:
                 finish(self._raws.get(frame.id), reply)
             case wire.RawDone():
                 fail(self._raws.get(frame.id), RawRefused(frame.failure, frame.message))
+            case wire.TunnelTaken() | wire.TunnelBytes() | wire.TunnelOver():
+                self._tunnels.take(frame)
             case wire.Ping():
                 self._health(frame.number)
             case wire.Definitions():
@@ -159,6 +166,7 @@ class WorkerEnd:
             fail(command, LinkError(why))
         for raw in self._raws.values():
             fail(raw, RawRefused(RawFailure.CORE_LOST, why))
+        self._tunnels.lost(RawRefused(RawFailure.CORE_LOST, why))
         finish(self.ended, why)
 
     def _on_tick(self) -> None:

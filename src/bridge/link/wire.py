@@ -29,6 +29,10 @@ TO_CORE_LIMIT = 1 << 14
 CHUNK_POINTS = 1000
 # Commands and raw requests under way per worker: 32 gateway clients with two each.
 REQUESTS_KEPT = 64
+# Bytes of a tunnel under way in each direction that the other side has not taken yet: 4 s of a line at 9600 baud.
+TUNNEL_WINDOW = 4096
+# Bytes in one tunnel frame.
+TUNNEL_CHUNK = 512
 _HEADER_BYTES = 4
 
 
@@ -104,6 +108,28 @@ class Stop(Frame, frozen=True, tag=10):
     """Say goodbye to your clients and exit 0."""
 
 
+class TunnelTaken(Frame, frozen=True, tag=11):
+    """`count` more bytes may come. The first one says that the tunnel is open: there is room for TUNNEL_WINDOW."""
+
+    id: int
+    count: int
+
+
+class TunnelBytes(Frame, frozen=True, tag=12):
+    """What came on the line."""
+
+    id: int
+    data: bytes
+
+
+class TunnelOver(Frame, frozen=True, tag=13):
+    """The tunnel has ended, or never began."""
+
+    id: int
+    failure: RawFailure
+    message: str
+
+
 class Ready(Frame, frozen=True, tag=20):
     """The listener answers."""
 
@@ -124,7 +150,10 @@ class CommandRequest(Frame, frozen=True, tag=22):
 
 
 class RawRequest(Frame, frozen=True, tag=23):
-    """One exchange on a channel. `user`: fairness key. `pdu`: the request. `deadline_ns`: CLOCK_MONOTONIC."""
+    """
+    One exchange on a channel. `user`: fairness key. `pdu`: the request. `deadline_ns`: CLOCK_MONOTONIC. `timeout_s`:
+    for the device, 0 = its own.
+    """
 
     id: int
     channel: str
@@ -132,10 +161,55 @@ class RawRequest(Frame, frozen=True, tag=23):
     unit_id: int
     pdu: bytes
     deadline_ns: int
+    timeout_s: float
 
 
-ToWorker = Hello | Definitions | Snapshot | Changes | EventFrame | EventsLost | CommandDone | RawDone | Ping | Stop
-ToCore = Ready | Health | CommandRequest | RawRequest
+class TunnelOpen(Frame, frozen=True, tag=24):
+    """Have the line of a channel for oneself until TunnelEnd, or until nothing was sent for `idle_s`."""
+
+    id: int
+    channel: str
+    user: str
+    idle_s: float
+
+
+class TunnelSend(Frame, frozen=True, tag=25):
+    """Bytes for the line, at most TUNNEL_CHUNK, never more in all than were granted."""
+
+    id: int
+    data: bytes
+
+
+class TunnelRead(Frame, frozen=True, tag=26):
+    """`count` more bytes of the line have been taken from the link."""
+
+    id: int
+    count: int
+
+
+class TunnelEnd(Frame, frozen=True, tag=27):
+    """Nothing more is wanted; answered by TunnelOver."""
+
+    id: int
+
+
+ToWorker = (
+    Hello
+    | Definitions
+    | Snapshot
+    | Changes
+    | EventFrame
+    | EventsLost
+    | CommandDone
+    | RawDone
+    | Ping
+    | Stop
+    | TunnelTaken
+    | TunnelBytes
+    | TunnelOver
+)
+TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
+ToCore = Ready | Health | CommandRequest | RawRequest | TunnelFrame
 
 F = TypeVar("F")
 _encoder = msgspec.msgpack.Encoder()

@@ -13,6 +13,7 @@ from bridge.link import wire
 from bridge.link.pipe import Pipe
 from bridge.workers.requests import Requests
 from bridge.workers.requests import Services as Services
+from bridge.workers.tunnels import TunnelDesk
 
 # Events kept for a worker that does not read; our choice. The history has the rest by number.
 EVENTS_KEPT = 1000
@@ -54,6 +55,7 @@ class CoreEnd:
         self._dirty: dict[int, None] = {}
         self._pump_due = False
         self._requests = Requests(services, spawn, self.control, self._pause)
+        self._tunnels = TunnelDesk(services.lines, spawn, self.control)
         self._paused: asyncio.TimerHandle | None = None
         self._choked = False
         # times this worker was not heard for a while
@@ -69,6 +71,7 @@ class CoreEnd:
         """Send the point list and the whole image. Once: what means something else gets a new process."""
         self._needs, self._mine = needs, needs.points
         self._requests.grant(needs)
+        self._tunnels.grant(needs)
         self._parts = self._introduction()
         self._pump()
 
@@ -76,6 +79,7 @@ class CoreEnd:
         """Before the end: no more image, and no more requests, for a process whose points may be gone."""
         self._needs, self._mine = Needs(frozenset()), frozenset()
         self._requests.grant(self._needs)
+        self._tunnels.grant(self._needs)
         self._dirty, self._parts = {}, None
         self._events.clear()
 
@@ -109,6 +113,7 @@ class CoreEnd:
         if self._paused is not None:
             self._paused.cancel()
             self._paused = None
+        self._tunnels.close()
         self._pipe.close()
 
     @property
@@ -182,6 +187,8 @@ class CoreEnd:
         for frame in frames:
             if isinstance(frame, wire.CommandRequest | wire.RawRequest):
                 self._requests.ask(frame)
+            elif isinstance(frame, wire.TunnelFrame):
+                self._tunnels.take(frame)
             else:
                 self._on_frame(frame)
 

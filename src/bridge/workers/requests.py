@@ -100,7 +100,9 @@ class Requests:
             remaining_s = self._remaining_s(asked.deadline_ns)
             if remaining_s > 0:
                 async with asyncio.timeout(remaining_s):
-                    reply = await lines.exchange(asked.channel, asked.user, asked.unit_id, asked.pdu, asked.deadline_ns)
+                    reply = await lines.exchange(
+                        asked.channel, asked.user, asked.unit_id, asked.pdu, asked.deadline_ns, asked.timeout_s
+                    )
                     failure = RawFailure.NONE
         except TimeoutError:
             pass

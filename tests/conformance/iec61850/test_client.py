@@ -288,7 +288,7 @@ async def test_tls_wants_a_certificate_of_the_client() -> None:
         tls = {"certificate": str(certificate), "key": str(key), "client_ca": str(authority.file)}
         async with hosted(1, listener={"tls": tls}) as host:
 
-            async def read(*identity: bytes) -> float:
+            async def read(*identity: Any) -> float:
                 options = iec61850.TlsConfig(authority.file.read_bytes(), *identity)
                 at = f"127.0.0.1:{host.port}"
                 c = await iec61850.IedConnection.connect_tls(at, options, server_name="127.0.0.1", timeout_ms=4000)

@@ -258,7 +258,7 @@ async def test_a_worker_that_floods_us_with_refused_commands_is_heard_once_a_sec
 
 async def test_answers_for_a_worker_that_does_not_read_are_bounded() -> None:
     pair = Pair(grants=Grant.NOTHING, points=10)
-    frame = wire.encode(wire.RawRequest(1, "line", "u", 1, b"\x03", 0))
+    frame = wire.encode(wire.RawRequest(1, "line", "u", 1, b"\x03", 0, 0.0))
     most = 0
     for _ in range(100):
         with contextlib.suppress(BlockingIOError):

@@ -14,7 +14,7 @@ from tests.support.workers import definition, sample
 
 ORIGIN = Origin("dnp3", "10.0.0.7:20000", "")
 # A change of these bytes is a change of WIRE_VERSION.
-GOLDEN_1 = {
+GOLDEN_2 = {
     "hello": (wire.Hello(1, "snmp", b"\x80", "var"), "0000000f950101a4736e6d70c40180a3766172"),
     "defs": (
         wire.Definitions(0, [definition(7)], []),
@@ -29,10 +29,14 @@ GOLDEN_1 = {
         "000000249316039507c393a4646e7033ae31302e302e302e373a3230303030a005a6646972656374",
     ),
     "stop": (wire.Stop(), "00000002910a"),
+    "raw": (
+        wire.RawRequest(4, "riser", "10.0.0.9:1", 11, b"\x03\0\0\0\2", 5, 0.5),
+        "00000026981704a57269736572aa31302e302e302e393a310bc405030000000205cb3fe0000000000000",
+    ),
 }
 
 
-@pytest.mark.parametrize(("frame", "wanted"), GOLDEN_1.values(), ids=GOLDEN_1.keys())
+@pytest.mark.parametrize(("frame", "wanted"), GOLDEN_2.values(), ids=GOLDEN_2.keys())
 def test_the_bytes_of_version_2(frame: wire.Frame, wanted: str) -> None:
     assert wire.WIRE_VERSION == 2
     assert wire.encode(frame).hex() == wanted

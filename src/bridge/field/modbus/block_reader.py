@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge.config.meter import Table
 from bridge.config.model import FieldDevice
 from bridge.core.clock import Clock
-from bridge.core.errors import FieldError, FramingError, Quarantined, ReplyTimeout
+from bridge.core.errors import FieldError, FramingError, LineBusy, Quarantined, ReplyTimeout
 from bridge.field.line import Use
 from bridge.field.modbus.ask import GATEWAY_CODES, Asker, Verdict, judge
 from bridge.field.modbus.noise import NoiseMeter
@@ -17,6 +17,8 @@ from bridge.field.modbus.timing import READ_OVERHEAD_CHARS
 from bridge.modbus.frame import read_pdu
 
 _SECOND_NS = 1_000_000_000
+# s; before a line that somebody has for himself is asked for again
+_BUSY_LINE_S = 0.25
 # Attempts at a read: on a clean line one reply in thousands is spoilt, on a noisy one every other
 _ATTEMPTS_CLEAN, _ATTEMPTS_NOISY = 3, 6
 # Unanswered reads that are remembered: more than the blocks of any device
@@ -81,9 +83,8 @@ class BlockReader:
         statistics, function = self._statistics, block.table.value
         pdu = read_pdu(function, block.address, block.count)
         statistics.requests += 1
-        begun_ns = self._clock.monotonic_ns()
         try:
-            reply = await self._asker.ask(Use.POLL, self._user, self._unit_id, pdu, timeout_s, 1)
+            begun_ns, reply = await self._when_free(pdu, timeout_s)
         except FieldError as exc:
             statistics.last_error = str(exc)
             return await self._failed(exc, block)
@@ -105,6 +106,18 @@ class BlockReader:
         self._good(block)
         statistics.keep(RawBlock(function, block.address, reply[2:], utc_ns))
         return Answer(Result.DONE, reply[2:], utc_ns)
+
+    async def _when_free(self, pdu: bytes, timeout_s: float) -> tuple[int, bytes]:
+        """
+        Return when the line was asked for and the reply. Somebody who has the line for himself says nothing of the
+        device: wait, and let the samples age (STALE).
+        """
+        while True:
+            begun_ns = self._clock.monotonic_ns()
+            try:
+                return begun_ns, await self._asker.ask(Use.POLL, self._user, self._unit_id, pdu, timeout_s, 1)
+            except LineBusy:
+                await asyncio.sleep(_BUSY_LINE_S)
 
     async def _failed(self, exc: FieldError, block: ReadBlock) -> Answer:
         if isinstance(exc, Quarantined):

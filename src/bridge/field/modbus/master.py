@@ -114,6 +114,8 @@ class RtuMaster:
         self._heard = bytearray()
         self.tap = tap or FrameTap()
         self.counters = LineCounters()
+        # who has the line under a lease
+        self._raw: Callable[[bytes], None] | None = None
 
     def quarantine_s(self, unit_id: int, pdu: bytes) -> float:
         """Return how long a late reply could still be taken for the reply to this request."""
@@ -162,6 +164,30 @@ class RtuMaster:
             raise FramingError(self._settings.channel, unit_id, "exception to an unknown request")
         return answer
 
+    def begin_raw(self, received: Callable[[bytes], None]) -> float:
+        """
+        Hand the line to somebody else: `received` gets what comes, b"" when the port is gone. Under a lease only.
+
+        Return the seconds of silence that are due before `write_raw`. Raises: ConnectFailed, ConnectionLost.
+        """
+        if not self._port.is_open():
+            self._open(0)
+        self._raw = received
+        return max(0, self._quiet_at - self._now(), self._hold_until - self._now()) / 1e9
+
+    def write_raw(self, data: bytes) -> float:
+        """Send bytes as they are; return the seconds they take. Raises: ConnectionLost."""
+        try:
+            self._port.write(data)
+        except OSError as exc:
+            raise ConnectionLost(self._settings.channel, 0, str(exc)) from exc
+        if self.tap.on:
+            self.tap.note(self._now(), Verdict.SENT, data)
+        return len(data) * self._char_ns / 1e9
+
+    def end_raw(self) -> None:
+        self._raw = None
+
     def hush(self) -> None:
         """Send nothing until replies to somebody else's requests can no longer come."""
         self._hold_until = self._now() + round(self._settings.late_s * 1e9)
@@ -173,6 +199,8 @@ class RtuMaster:
         self._alarm.close()
         self._fail(ConnectionLost(self._settings.channel, self._unit_id, "closed"))
         self._port.close()
+        if self._raw is not None:
+            self._raw(b"")
 
     def _open(self, unit_id: int) -> None:
         if self._closed:
@@ -190,6 +218,9 @@ class RtuMaster:
 
     def _readable(self) -> None:
         data = self._read()
+        if self._raw is not None:
+            self._pass_on(data)
+            return
         if not data:
             return
         now = self._now()
@@ -212,6 +243,13 @@ class RtuMaster:
             self._ends_at_silence = True
             self._port.expect(1)
             self._alarm.arm(now + self._silence_ns)
+
+    def _pass_on(self, data: bytes) -> None:
+        assert self._raw is not None
+        if data and self.tap.on:
+            self.tap.note(self._now(), Verdict.STRAY, data)
+        if data or not self._port.is_open():
+            self._raw(data)
 
     def _await_rest(self, now: int, missing: int) -> None:
         if not self._reader.sized():

@@ -1,0 +1,1 @@
+"""Raw bytes between one TCP or TLS client and a serial line of the bridge."""

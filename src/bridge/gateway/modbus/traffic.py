@@ -1,0 +1,89 @@
+"""Who asks what: counters for health and metrics, and a bounded table of client, unit, function and registers."""
+
+import logging
+from collections import OrderedDict
+
+import msgspec
+
+from bridge.core.clock import Clock
+
+# rows kept; the one that was not asked for longest goes first
+ROWS_MOST = 512
+COUNTERS = (
+    "connections",
+    "requests",
+    "replies",
+    "device_exceptions",
+    "refused_policy",
+    "refused_core",
+    "no_reply",
+    "no_path",
+    "busy",
+    "joined",
+    "cached",
+    "held_off",
+    "exchanges",
+    "broadcasts",
+    "bad_frames",
+    "bytes_in",
+    "bytes_out",
+)
+_log = logging.getLogger("bridge.gateway")
+
+
+class Row(msgspec.Struct):
+    """One question of one client. `unit`: as the client says it; `address`, `count`: -1 and 0 where it has none."""
+
+    client: str
+    door: int
+    channel: str
+    unit: int
+    function: int
+    address: int
+    count: int
+    requests: int = 0
+    failed: int = 0
+    last_utc_ns: int = 0
+
+
+class Traffic:
+    """Loop thread only."""
+
+    def __init__(self, counters: dict[str, int], clock: Clock) -> None:
+        self.counters, self._clock = counters, clock
+        self._rows: OrderedDict[tuple[str, int, int, bytes], Row] = OrderedDict()
+        counters.update(dict.fromkeys(COUNTERS, 0))
+
+    def rows(self) -> list[Row]:
+        """Return the table, the newest last."""
+        return list(self._rows.values())
+
+    def count(self, name: str, by: int = 1) -> None:
+        self.counters[name] += by
+
+    def refused(self, client: str, unit_id: int, function: int, what: str) -> None:
+        """Note what the policy or a role refused; the log limits itself."""
+        self.counters["refused_policy"] += 1
+        _log.warning("request_refused peer=%s unit_id=%d function=%d what=%s", client, unit_id, function, what)
+
+    def asked(self, client: str, door: int, channel: str, unit: int, pdu: bytes) -> Row:
+        """Note a request; the caller notes on the row what became of it."""
+        # address and count, where the function has them
+        key = client, door, unit, pdu[:5]
+        row = self._rows.get(key)
+        if row is None:
+            address, count = (
+                (int.from_bytes(pdu[1:3], "big"), _count(pdu)) if 1 <= pdu[0] <= 23 and len(pdu) >= 5 else (-1, 0)
+            )
+            row = self._rows[key] = Row(client, door, channel, unit, pdu[0], address, count)
+            if len(self._rows) > ROWS_MOST:
+                self._rows.popitem(last=False)
+        else:
+            self._rows.move_to_end(key)
+        row.requests += 1
+        row.last_utc_ns = self._clock.utc_ns()
+        return row
+
+
+def _count(pdu: bytes) -> int:
+    return 1 if pdu[0] in (5, 6, 22) else int.from_bytes(pdu[3:5], "big")
