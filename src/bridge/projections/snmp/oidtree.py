@@ -23,7 +23,7 @@ from bridge.projections.snmp.ber import (
     decode_oid,
     encode_oid,
     encode_subids,
-    encode_value,
+    encoder,
     read_length,
     tlv,
 )
@@ -126,13 +126,14 @@ _ONE = Instances()
 class Block:
     """The rows of one object: consecutive, in the order of the instances."""
 
-    __slots__ = ("base", "handles", "instances", "object", "prefix", "stop")
+    __slots__ = ("base", "encode", "handles", "instances", "object", "prefix", "stop")
 
     def __init__(self, kind: ObjectType, instances: Instances, base: int) -> None:
         self.object, self.instances, self.base = kind, instances, base
         self.handles = instances.handles
         self.stop = base + len(self.handles)
         self.prefix = encode_oid(kind.oid)
+        self.encode = encoder(kind.syntax)
 
 
 class Tree:
@@ -227,13 +228,15 @@ class Tree:
         kept = self.varbinds[row]
         if kept is not None:
             return kept
-        block = self.block_of(row)
+        return self._encode(self.block_of(row), row)
+
+    def _encode(self, block: Block, row: int) -> bytes:
         kind, at = block.object, row - block.base
         try:
             value = kind.read(block.handles[at])
             encoded = ABSENT
             if value is not None:
-                encoded = _varbind(block.prefix + block.instances.encoded[at], encode_value(kind.syntax, value))
+                encoded = _varbind(block.prefix + block.instances.encoded[at], block.encode(value))
         except Exception as exc:  # whatever is wrong with one object, the others are answered
             raise ReadFailed(f"{kind.oid}: {exc}") from exc
         if kind.freshness is Freshness.CACHED:
@@ -319,7 +322,17 @@ class Tree:
         return found, last
 
     def _encoded(self, row: int, stop: int) -> list[bytes]:
-        return [encoded for at in range(row, stop) if (encoded := self.varbind(at))]
+        found: list[bytes] = []
+        varbinds, block = self.varbinds, self.block_of(row)
+        for at in range(row, stop):
+            encoded = varbinds[at]
+            if encoded is None:
+                if at >= block.stop:
+                    block = self.block_of(at)
+                encoded = self._encode(block, at)
+            if encoded:
+                found.append(encoded)
+        return found
 
 
 def _varbind(name: bytes, value: bytes) -> bytes:
