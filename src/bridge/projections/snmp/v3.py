@@ -193,7 +193,7 @@ class V3:
         if message.level < window.level:
             pdu: bytes | Pending | None = self._responder.deny(request, Version.V2, room)
         else:
-            pdu = self._responder.respond(request, window, Version.V2, room)
+            pdu = self._responder.respond(request, window, Version.V2, room, user.label)
         if isinstance(pdu, Pending):
             return Sealed(pdu, user.label, lambda late: self._seal(message, user, message.level, late))
         return None if pdu is None else self._seal(message, user, message.level, pdu)
