@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.app.command_side import CommandSide
-from bridge.app.faces import Face, number_and_project
+from bridge.app.faces import Face, missing_extra, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
 from bridge.app.own import OwnServices
@@ -28,6 +28,7 @@ from bridge.workers.requests import Services
 from bridge.workers.status import State, Status
 from bridge.workers.supervisor import Supervisor
 from bridge.workers.systemd import Notifier
+from bridge.workers.worker import WorkerSpec
 
 log = logging.getLogger("bridge.app")
 # who a command comes from that the policy has let through
@@ -112,13 +113,22 @@ class Bridge:
                 raise
             self.config, self.faces = loaded.config, loaded.faces
             await self.field.apply(self.config, self._swap)
-            self.supervisor.reload([face.spec(self.config.state_dir) for face in self.faces])
+            self.supervisor.reload(self._specs())
             await self.commands.reloaded("")
             return self.faces
 
     def statuses(self) -> list[Status]:
         """Of every server, in the order of the configuration."""
-        return self.supervisor.statuses() if self.supervisor is not None else []
+        lacking = [(face.name, missing_extra(face)) for face in self.faces]
+        absent = [Status(name, State.NOT_INSTALLED, last_end=why) for name, why in lacking if why]
+        return [*(self.supervisor.statuses() if self.supervisor is not None else []), *absent]
+
+    def servers(self) -> Sequence[Face]:
+        """The servers that this installation can run."""
+        return [face for face in self.faces if not missing_extra(face)]
+
+    def _specs(self) -> list[WorkerSpec]:
+        return [face.spec(self.config.state_dir) for face in self.servers()]
 
     def _load(self) -> Loaded:
         config = self._indexes.settle(load_site(self._site))
@@ -127,6 +137,9 @@ class Bridge:
         write_ledger(ledger_path, spaces)
         for warning in config.warnings:
             log.warning("config %s", warning)
+        for face in faces:
+            if lacking := missing_extra(face):
+                log.warning("server %s not started: %s", face.name, lacking)
         return Loaded(config, faces)
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
@@ -146,9 +159,7 @@ class Bridge:
             group.create_task(self._tell_when_ready(notifier), name="ready"),
             group.create_task(self._reload_when_asked(), name="reload"),
         ]
-        serving = group.create_task(
-            supervisor.run([face.spec(self.config.state_dir) for face in self.faces]), name="supervisor"
-        )
+        serving = group.create_task(supervisor.run(self._specs()), name="supervisor")
         self._apply_own()
         await field.apply(self.config, lambda: None)
         await self._stopping.wait()
@@ -163,8 +174,8 @@ class Bridge:
 
     async def _tell_when_ready(self, notifier: Notifier) -> None:
         await self._all_ready.wait()
-        log.info("ready servers=%d points=%d", len(self.faces), len(self.config.points))
-        notifier.ready(f"{len(self.faces)} servers, {len(self.config.points)} points")
+        log.info("ready servers=%d points=%d", len(self.servers()), len(self.config.points))
+        notifier.ready(f"{len(self.servers())} servers, {len(self.config.points)} points")
         self._on_ready(self)
 
     def _fresh(self) -> bool:
@@ -179,8 +190,8 @@ class Bridge:
     @property
     def ready(self) -> bool:
         """Whether every enabled server answers."""
-        statuses = self.statuses()
-        return len(statuses) == len(self.faces) and all(s.state is State.READY for s in statuses)
+        statuses = [status for status in self.statuses() if status.state is not State.NOT_INSTALLED]
+        return len(statuses) == len(self.servers()) and all(s.state is State.READY for s in statuses)
 
     async def _reload_when_asked(self) -> None:
         while True:

@@ -207,12 +207,21 @@ class SiteFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """An optional part of the installation: `name` as in meterbridge[name], and the `module` it brings."""
+
+    name: str
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
 class Projected:
     """
     The result of `mapping.project`. `plan`: all the worker needs, with every number resolved. `listeners`: what it
     will open, the main one first, so that the core can name the owner of a port that two want. `transport`: of them.
     `facts`: what a client must know besides address and port (device_id, community, url). `tries`: client commands
-    for a person, with {host} and {port} of the main listener.
+    for a person, with {host} and {port} of the main listener. `extra`: what the server cannot run without; the core
+    looks for it before it starts the worker, and everything else runs without.
     """
 
     plan: msgspec.Struct
@@ -221,6 +230,7 @@ class Projected:
     transport: Transport = Transport.TCP
     facts: Mapping[str, str | int] = field(default_factory=dict)
     tries: tuple[str, ...] = ()
+    extra: Extra | None = None
 
 
 class ProjectionMapping(Protocol):

@@ -284,21 +284,21 @@ async def test_tls_wants_a_certificate_of_the_client() -> None:
     with tempfile.TemporaryDirectory() as folder:
         authority = Authority(Path(folder))
         certificate, key = authority.issue("server")
-        own = tuple(path.read_bytes() for path in authority.issue("client"))
+        mine = [path.read_bytes() for path in authority.issue("client")]
         tls = {"certificate": str(certificate), "key": str(key), "client_ca": str(authority.file)}
         async with hosted(1, listener={"tls": tls}) as host:
 
-            async def read(*identity: Any) -> float:
-                options = iec61850.TlsConfig(authority.file.read_bytes(), *identity)
+            async def read(own: bytes | None, own_key: bytes | None) -> float:
+                options = iec61850.TlsConfig(authority.file.read_bytes(), own, own_key)
                 at = f"127.0.0.1:{host.port}"
                 c = await iec61850.IedConnection.connect_tls(at, options, server_name="127.0.0.1", timeout_ms=4000)
                 value = await c.read_float("GW1m1/MMXU1.TotW.mag.f", FC.MX)
                 await c.disconnect()
                 return float(value)
 
-            assert await read(*own) == 231.25
+            assert await read(*mine) == 231.25
             with pytest.raises(Exception, match=r"."):
-                await read()
+                await read(None, None)
             with pytest.raises(Exception, match=r"."):
                 await connect(host.port)
 
