@@ -1,7 +1,6 @@
 """Point image -> BACnet/IP: the projection's life in its worker."""
 
 import asyncio
-import gc
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
@@ -42,6 +41,7 @@ class Server:
     def __init__(self) -> None:
         self._plan: Plan | None = None
         self._listening: Listening | None = None
+        self.stack: Stack | None = None
 
     async def run(self, ctx: ProjectionContext) -> None:
         plan = ctx.plan
@@ -66,7 +66,7 @@ class Server:
         stack: Stack | None = None
         unsubscribe = ctx.points.subscribe(list(catalogue.indexes), catalogue.update)
         try:
-            stack = Stack(plan, self._listening.port, own_version(), catalogue, engine, commands, ctx.counters)
+            self.stack = stack = Stack(plan, self._listening.port, own_version(), catalogue, engine, commands, ctx.counters)
             speaking.stack, receiver.front = stack, stack.front
             stack.connect(datagrams.send)
             if plan.network.broadcast and plan.listener.bind != _EVERYWHERE:
@@ -74,9 +74,6 @@ class Server:
                 heard_by = Datagrams(stack.server.pass_on_broadcast)
                 opened.append(await ctx.listeners.datagram(lambda: heard_by, heard))
             catalogue.load()
-            # what was built here stays for the life of the worker
-            gc.collect()
-            gc.freeze()
             ctx.ready()
             await self._serve(stack, engine, ctx.counters)
         finally:
