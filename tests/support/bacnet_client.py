@@ -20,7 +20,14 @@ def unicast(npdu: bytes) -> bytes:
 
 
 def confirmed(
-    invoke_id: int, service: int, body: bytes, *, limit: int = 1476, segments: int = 7, route: bytes = b"", flags: int = 2
+    invoke_id: int,
+    service: int,
+    body: bytes,
+    *,
+    limit: int = 1476,
+    segments: int = 7,
+    route: bytes = b"",
+    flags: int = 2,
 ) -> bytes:
     npdu = b"\x01\x24" + route + b"\xff" if route else b"\x01\x04"
     return unicast(npdu + bytes((flags, segments << 4 | LIMIT_NIBBLE[limit], invoke_id, service)) + body)
@@ -69,7 +76,9 @@ def subscribe(
 
 
 def subscribe_property(process: int, kind: int, instance: int, prop: int, increment: float | None = None) -> bytes:
-    body = tagged(0, process) + b"\x1c" + object_id(kind, instance) + b"\x29\x00\x39\x3c\x4e" + tagged(0, prop) + b"\x4f"
+    body = (
+        tagged(0, process) + b"\x1c" + object_id(kind, instance) + b"\x29\x00\x39\x3c\x4e" + tagged(0, prop) + b"\x4f"
+    )
     return body if increment is None else body + b"\x5c" + struct.pack(">f", increment)
 
 

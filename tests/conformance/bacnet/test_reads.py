@@ -83,7 +83,9 @@ async def test_a_value_too_large_for_a_real_keeps_the_last_one_and_says_over_ran
     assert (value, reliability) == (b"\x44\x43\x67\x80\x00", b"\x91\x02")
 
 
-@pytest.mark.parametrize("body", [b"", b"\x0c\x00\x00", b"\x1c\x00\x00\x00\x01\x19\x55", b"\x0c\x00\x00\x00\x01", b"\xff" * 9])
+@pytest.mark.parametrize(
+    "body", [b"", b"\x0c\x00\x00", b"\x1c\x00\x00\x00\x01\x19\x55", b"\x0c\x00\x00\x00\x01", b"\xff" * 9]
+)
 # Defect 11: no Reject, and the invoke id blocked for 3 s
 async def test_a_malformed_request_is_rejected_and_its_invoke_id_is_free(body: bytes) -> None:
     async with asked(FACTS) as (it, client):

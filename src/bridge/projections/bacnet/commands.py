@@ -63,6 +63,7 @@ class Commands:
             raise ACCESS_DENIED
         if shape.object_type not in COMMANDABLE:
             if value is None:
+                # what has no priority array takes no Null (clause 19.2)
                 raise _TYPE
             await self._submit(position, checked(shape, value), peer)
             return

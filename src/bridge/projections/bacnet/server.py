@@ -66,7 +66,9 @@ class Server:
         stack: Stack | None = None
         unsubscribe = ctx.points.subscribe(list(catalogue.indexes), catalogue.update)
         try:
-            self.stack = stack = Stack(plan, self._listening.port, own_version(), catalogue, engine, commands, ctx.counters)
+            self.stack = stack = Stack(
+                plan, self._listening.port, own_version(), catalogue, engine, commands, ctx.counters
+            )
             speaking.stack, receiver.front = stack, stack.front
             stack.connect(datagrams.send)
             if plan.network.broadcast and plan.listener.bind != _EVERYWHERE:

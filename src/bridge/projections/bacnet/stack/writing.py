@@ -1,18 +1,30 @@
 """WriteProperty and WritePropertyMultiple: everything is refused but the present value of what may be written."""
 
+import contextlib
 import logging
+import struct
 from typing import Any
 
 from bacpypes3.apdu import ErrorPDU, SimpleAckPDU, WritePropertyMultipleError
 from bacpypes3.basetypes import ErrorType, ObjectPropertyReference, PropertyIdentifier
 from bacpypes3.errors import ExecutionError
-from bacpypes3.primitivedata import CharacterString, Double, Enumerated, Null, Real, Unsigned
+from bacpypes3.primitivedata import TagClass
 
 from bridge.projections.bacnet import wire
 from bridge.projections.bacnet.commands import ACCESS_DENIED, Refusal
+from bridge.projections.bacnet.plan import BINARIES, MULTI_STATES, REALS, ObjectType
 from bridge.projections.bacnet.values import Shown
 
 _log = logging.getLogger("bridge.bacnet")
+# Application tags, clause 20.2.1.4.
+_NULL, _UNSIGNED, _REAL, _DOUBLE, _CHARACTER_STRING, _ENUMERATED = 0, 2, 4, 5, 7, 9
+_TAGS = {
+    **dict.fromkeys(REALS, _REAL),
+    **dict.fromkeys(BINARIES, _ENUMERATED),
+    **dict.fromkeys(MULTI_STATES, _UNSIGNED),
+    ObjectType.LARGE_ANALOG_VALUE: _DOUBLE,
+    ObjectType.CHARACTERSTRING_VALUE: _CHARACTER_STRING,
+}
 _UNKNOWN_OBJECT = Refusal("object", "unknownObject")
 _UNKNOWN_PROPERTY = Refusal("property", "unknownProperty")
 _INVALID_TYPE = Refusal("property", "invalidDataType")
@@ -63,7 +75,10 @@ class Writing:
     async def _write(self, source: Any, object_id: Any, prop: Any, array_index: Any, value: Any, priority: Any) -> None:
         try:
             position = self._target(object_id, prop, array_index)
-            shown = _shown(value)
+            shape = self.model.catalogue.points[position].shape
+            if not shape.writable:
+                raise ACCESS_DENIED
+            shown = _shown(value, shape.object_type)
             await self.commands.write(position, shown, None if priority is None else int(priority), str(source))
         except Refusal as refusal:
             count = self.counters["writes_refused"] = self.counters["writes_refused"] + 1
@@ -91,20 +106,24 @@ class Writing:
         return int(position)
 
 
-def _shown(value: Any) -> Shown | None:
-    """Decode one application-tagged value; None is Null. Raises: Refusal for anything else."""
-    try:
-        decoded = value.get_value()
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as exc:
-        raise _INVALID_TYPE from exc
-    if isinstance(decoded, Null):
+def _shown(value: Any, kind: ObjectType) -> Shown | None:
+    """Decode one value of the datatype of the object; None is Null. Raises: Refusal for anything else."""
+    tags = [tag for tag in value.tagList if tag.tag_class not in (TagClass.opening, TagClass.closing)]
+    if len(tags) != 1 or tags[0].tag_class != TagClass.application:
+        raise _INVALID_TYPE
+    number, octets = int(tags[0].tag_number), bytes(tags[0].tag_data)
+    if number == _NULL:
         return None
-    if isinstance(decoded, Real | Double):
-        return float(decoded)
-    if isinstance(decoded, Enumerated | Unsigned):
-        return int(decoded)
-    if isinstance(decoded, CharacterString):
-        return str(decoded)
+    if number != _TAGS.get(kind):
+        raise _INVALID_TYPE
+    if number in (_UNSIGNED, _ENUMERATED) and 1 <= len(octets) <= 8:
+        return int.from_bytes(octets, "big")
+    if number in (_REAL, _DOUBLE) and len(octets) == (4 if number == _REAL else 8):
+        decoded: float = struct.unpack(">f" if number == _REAL else ">d", octets)[0]
+        return decoded
+    if number == _CHARACTER_STRING and octets[:1] == b"\x00":
+        with contextlib.suppress(UnicodeDecodeError):
+            return octets[1:].decode()
     raise _INVALID_TYPE
 
 
