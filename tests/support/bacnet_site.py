@@ -91,6 +91,7 @@ class Served:
     server: Server
     meters: Meters
     counters: dict[str, int]
+    task: asyncio.Task[None]
 
     def place(self, point_id: str) -> tuple[int, int]:
         return place_of(self.plan, self.facts, point_id)
@@ -139,7 +140,7 @@ async def served(facts: SiteFacts, /, **more: object) -> AsyncIterator[Served]:
             await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 task.result()
-        yield Served(facts, plan, store, server, meters, counters)
+        yield Served(facts, plan, store, server, meters, counters, task)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -69,7 +69,6 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         shape_of=pack(rows.shape_of),
         names=rows.names,
         password=mapping.password,
-        accept_time=mapping.accept_time,
         write_timeout_s=mapping.write_timeout_s,
     )
     grants = Grant.COMMANDS if any(shape.writable for shape in rows.shapes) else Grant.NOTHING

@@ -161,7 +161,6 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     shape_of: bytes
     names: dict[int, str]
     password: str = ""
-    accept_time: bool = False
     write_timeout_s: float = 5.0
 
 

@@ -97,7 +97,6 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     be written may be written by BACnet, the policy of the bridge permitting. `views`: instances of Structured Views, or
     of the virtual devices, by device. `password`: of DeviceCommunicationControl and ReinitializeDevice; absent = both
     refused.
-    `accept_time`: count what TimeSynchronization says; the clock of the bridge is never set by it.
     """
 
     listener: Listener
@@ -113,7 +112,6 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     cov: CovLimits = CovLimits()
     writable: bool = False
     password: Annotated[str, msgspec.Meta(max_length=20)] = ""
-    accept_time: bool = False
     rules: tuple[Rule, ...] = ()
     overrides: dict[str, Override] = {}
     views: dict[str, Instance] = {}

@@ -44,6 +44,9 @@ _NOT_EXECUTED = (
     "IHaveRequest",
     "ConfirmedCOVNotificationRequest",
     "UnconfirmedCOVNotificationRequest",
+    # heard, counted and not obeyed
+    "TimeSynchronizationRequest",
+    "UTCTimeSynchronizationRequest",
 )
 
 
@@ -75,6 +78,7 @@ class DeviceApplication(Writing, Subscribing, Management, Application):
         app.asap = ServicePoint(device, app.device_info_cache)
         app.asap.reader = app.reads.answer
         app.asap.acknowledged = engine.acknowledged
+        app.asap.executed = frozenset(n for n, kind in confirmed_request_types.items() if app._executes(kind))
         app.asap.proposedWindowSize = 16
         app.nsap = NetworkServiceAccessPoint()
         app.nse = NetworkServiceElement()
@@ -203,6 +207,9 @@ class DeviceApplication(Writing, Subscribing, Management, Application):
         types = {int(t) for t, _ in self.objectIdentifier} | {i >> 22 for i in self.model.by_object_id}
         return types | {STRUCTURED_VIEW} if self.model.views else types
 
+    def _executes(self, kind: Any) -> bool:
+        return kind.__name__ not in _NOT_EXECUTED and hasattr(self, "do_" + kind.__name__)
+
     def get_services_supported(self) -> Any:
         """Return the bits of the services that are executed; the stock method counts wrong."""
         bits = ServicesSupported([])
@@ -212,9 +219,7 @@ class DeviceApplication(Writing, Subscribing, Management, Application):
         )
         for types, choice in choices:
             for number, kind in types.items():
-                if kind.__name__ in _NOT_EXECUTED or not hasattr(self, "do_" + kind.__name__):
-                    continue
-                position = getattr(bits, choice(number).attr, None)
+                position = getattr(bits, choice(number).attr, None) if self._executes(kind) else None
                 if position is not None:
                     bits.extend([0] * (position + 1 - len(bits)))
                     bits[position] = 1

@@ -19,7 +19,6 @@ class Management:
     """Part of DeviceApplication."""
 
     password = ""
-    accept_time = False
     asap: Any
     engine: Any
     counters: dict[str, int]

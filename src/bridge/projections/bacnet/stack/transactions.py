@@ -20,7 +20,6 @@ from bacpypes3.apdu import (
     RejectPDU,
     RejectReason,
     SegmentAckPDU,
-    confirmed_request_types,
 )
 from bacpypes3.appservice import (
     AWAIT_RESPONSE,
@@ -72,7 +71,7 @@ class ReplyTransaction(ServerSSM):
                 await self.confirmation(_reply(answer, apdu))
                 return
         try:
-            if apdu.apduService not in confirmed_request_types:
+            if apdu.apduService not in self.ssmSAP.executed:
                 raise _Unrecognized
             decoded = APCISequence.decode(apdu)
         except _Unrecognized:
@@ -158,7 +157,7 @@ class ReplyTransaction(ServerSSM):
 
 
 class _Unrecognized(Exception):
-    """The service has no decoder."""
+    """The service is none that the device executes."""
 
 
 def _reply(answer: Answer, request: Any) -> Any:
@@ -173,6 +172,8 @@ class ServicePoint(ApplicationServiceAccessPoint):
     """Application layer of one device with `ReplyTransaction` in place of ServerSSM."""
 
     reader: Reader | None = None
+    # Confirmed service choices the application has a handler for.
+    executed: frozenset[int] = frozenset()
     acknowledged: Acknowledged | None = None
 
     async def confirmation(self, pdu: Any) -> None:
