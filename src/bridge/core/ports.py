@@ -183,6 +183,10 @@ class Numbers(Protocol):
         """
         ...
 
+    def revision(self, space: str) -> int:
+        """Return a number that moves whenever the numbers taken in `space` are others than at the last start."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
