@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from bridge.projections.dnp3.controls import CommandStatus, Control
 from bridge.projections.dnp3.link import LinkDecoder
 from bridge.projections.dnp3.objects import PointType
@@ -105,9 +107,8 @@ class Master:
     def __init__(self, tables: PointTables | None = None, **config: object) -> None:
         self.tables = tables or make_tables()
         self.backend = FakeBackend()
-        self.session = OutstationSession(
-            MasterPlan(**{"permits": frozenset(Permit), **config}), self.tables, self.backend
-        )  # type: ignore[arg-type]
+        plan = msgspec.structs.replace(MasterPlan(permits=frozenset(Permit)), **config)
+        self.session = OutstationSession(plan, self.tables, self.backend)
         self.now_s = 0.0
         self.sequence = 0
         self.decoder = LinkDecoder()

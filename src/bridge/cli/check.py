@@ -10,7 +10,6 @@ from bridge.app.check import check_site
 from bridge.cli.options import Json, Site
 from bridge.cli.output import Exit, complain, reporting, say, show_json, stop, warn
 
-
 # lines about numbers that a person reads; more are counted by space
 _READABLE = 40
 
