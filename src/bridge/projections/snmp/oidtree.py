@@ -28,7 +28,7 @@ from bridge.projections.snmp.ber import (
     tlv,
 )
 
-# Names asked for of late, with their rows; all are forgotten when there are so many.
+# Names asked for of late, with their rows: some 3 MB. All are forgotten when there are so many.
 _KNOWN_MOST = 20_000
 # Stands in the cache for an instance that is absent.
 ABSENT = b""
@@ -165,6 +165,7 @@ class Tree:
         self._objects = {block.prefix: block for block in self.blocks}
         self._object_sizes = sorted({len(prefix) for prefix in self._objects})
         self._known: dict[bytes, int] = {}
+        self._after: dict[bytes, int] = {}
         for block in self.blocks:
             self._leave_out(block)
 
@@ -246,10 +247,17 @@ class Tree:
 
     def after(self, name: bytes) -> int:
         """Return the first row behind `name` (an OID with tag and length). Raises: BerError."""
-        row = self.find(name)
-        if row >= 0:
-            return row + 1
-        return self._behind(decode_oid(name[read_length(name, 1, len(name))[1] :]))
+        after = self._after.get(name)
+        if after is None:
+            contents = name[read_length(name, 1, len(name))[1] :]
+            row = self._find(contents)
+            after = row + 1 if row >= 0 else self._behind(decode_oid(contents))
+            # names that anybody can make up are not kept
+            if row >= 0 or contents in self._objects:
+                if len(self._after) >= _KNOWN_MOST:
+                    self._after.clear()
+                self._after[name] = after
+        return after
 
     def _behind(self, oid: Oid) -> int:
         """Return the first row whose name is greater than `oid`."""
