@@ -69,7 +69,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         Needs(frozenset(row.index for row in rows), grants),
         (mapping.listener,),
         Transport.UDP,
-        {"community": _first_community(mapping)},
+        {"community": _first_community(mapping), "enterprise_oid": mapping.enterprise_oid},
         tries=_tries(mapping),
     )
 
