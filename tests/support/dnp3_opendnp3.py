@@ -1,7 +1,8 @@
 """
 An opendnp3 master (yadnp3) as a process: one JSON request per line on stdin, one JSON answer per line on stdout.
 
-argv: JSON with port, master, outstation, and optionally unsolicited (classes to enable) and time (synchronise).
+argv: JSON with port, master, outstation, and optionally unsolicited, time (how to synchronise) with offset_ms, tls
+(authority, certificate, key), or serial (a port, with baud) instead of TCP.
 """
 
 import json
@@ -162,10 +163,21 @@ def carry_out(request: dict[str, Any], master: Any) -> dict[str, Any]:
             raise ValueError(other)
 
 
+def channel_of(manager: Any) -> Any:
+    retry, nothing = o.ChannelRetry.Default(), o.levels.NOTHING
+    if "serial" in wanted:
+        settings = o.SerialSettings()
+        settings.deviceName, settings.baud = wanted["serial"], wanted["baud"]
+        return manager.AddSerial("c", nothing, retry, settings, None)
+    endpoint = [o.IPEndpoint("127.0.0.1", wanted["port"])]
+    if "tls" in wanted:
+        return manager.AddTLSClient("c", nothing, retry, endpoint, "0.0.0.0", o.TLSConfig(*wanted["tls"]), None)
+    return manager.AddTCPClient("c", nothing, retry, endpoint, "0.0.0.0", None)
+
+
 def main() -> None:
     manager = o.DNP3Manager(1)
-    retry, endpoint = o.ChannelRetry.Default(), [o.IPEndpoint("127.0.0.1", wanted["port"])]
-    channel = manager.AddTCPClient("c", o.levels.NOTHING, retry, endpoint, "0.0.0.0", None)
+    channel = channel_of(manager)
     config = o.MasterStackConfig()
     config.master.responseTimeout = o.TimeDuration.Seconds(10)
     config.link.LocalAddr, config.link.RemoteAddr = wanted["master"], wanted["outstation"]
