@@ -1,7 +1,8 @@
 """
 An opendnp3 master (yadnp3) as a process: one JSON request per line on stdin, one JSON answer per line on stdout.
 
-argv: JSON with port, master, outstation, and optionally unsolicited (classes to enable) and time (synchronise).
+argv: JSON with port, master, outstation, and optionally unsolicited, time (how to synchronise) with offset_ms, tls
+(authority, certificate, key), or serial (a port, with baud) instead of TCP.
 """
 
 import json
@@ -44,6 +45,20 @@ class Values(o.ISOEHandler):  # type: ignore[misc]
         return rows
 
 
+class Count(o.ISOEHandler):  # type: ignore[misc]
+    """Only counts, for benchmarks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.objects = 0
+
+    def BeginFragment(self, info: Any) -> None: ...
+    def EndFragment(self, info: Any) -> None: ...
+
+    def Process(self, info: Any, values: Any) -> None:
+        self.objects += len(values)
+
+
 def shown(value: Any) -> list[Any]:
     """Return value, flags and time."""
     if isinstance(value, o.OctetString):
@@ -51,7 +66,8 @@ def shown(value: Any) -> list[Any]:
     flags = getattr(getattr(value, "flags", None), "value", None)
     if hasattr(value, "status"):
         flags = str(value.status).rpartition(".")[2]
-    number = value.value
+    # a TimeAndInterval has none
+    number = getattr(value, "value", None)
     if isinstance(number, o.DoubleBit):
         number = str(number).rpartition(".")[2]
     return [number, flags, getattr(getattr(value, "time", None), "value", 0)]
@@ -132,6 +148,16 @@ def user_task(start: Any) -> dict[str, Any]:
     return {"result": [application.result if came else "no answer"]}
 
 
+def polled(request: dict[str, Any], master: Any) -> dict[str, Any]:
+    """Poll `count` times, `idle_s` apart; return the results there were and the objects that came."""
+    count, results = Count(), set()
+    headers = [header(row) for row in request["headers"]]
+    for _ in range(request["count"]):
+        results.add(user_task(lambda: master.Scan(headers, count))["result"][0])
+        time.sleep(request["idle_s"])
+    return {"result": sorted(results), "objects": count.objects}
+
+
 def carry_out(request: dict[str, Any], master: Any) -> dict[str, Any]:
     match request["do"]:
         case "wait":
@@ -143,6 +169,8 @@ def carry_out(request: dict[str, Any], master: Any) -> dict[str, Any]:
             return user_task(lambda: master.ScanClasses(o.ClassField.AllEventClasses(), values))
         case "scan":
             return user_task(lambda: master.Scan([header(row) for row in request["headers"]], values))
+        case "poll":
+            return polled(request, master)
         case "control":
             return control(request, master)
         case "freeze":
@@ -162,10 +190,21 @@ def carry_out(request: dict[str, Any], master: Any) -> dict[str, Any]:
             raise ValueError(other)
 
 
+def channel_of(manager: Any) -> Any:
+    retry, nothing = o.ChannelRetry.Default(), o.levels.NOTHING
+    if "serial" in wanted:
+        settings = o.SerialSettings()
+        settings.deviceName, settings.baud = wanted["serial"], wanted["baud"]
+        return manager.AddSerial("c", nothing, retry, settings, None)
+    endpoint = [o.IPEndpoint("127.0.0.1", wanted["port"])]
+    if "tls" in wanted:
+        return manager.AddTLSClient("c", nothing, retry, endpoint, "0.0.0.0", o.TLSConfig(*wanted["tls"]), None)
+    return manager.AddTCPClient("c", nothing, retry, endpoint, "0.0.0.0", None)
+
+
 def main() -> None:
     manager = o.DNP3Manager(1)
-    retry, endpoint = o.ChannelRetry.Default(), [o.IPEndpoint("127.0.0.1", wanted["port"])]
-    channel = manager.AddTCPClient("c", o.levels.NOTHING, retry, endpoint, "0.0.0.0", None)
+    channel = channel_of(manager)
     config = o.MasterStackConfig()
     config.master.responseTimeout = o.TimeDuration.Seconds(10)
     config.link.LocalAddr, config.link.RemoteAddr = wanted["master"], wanted["outstation"]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import ssl
 import struct
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from bridge.projections.dnp3.mapping import Mapping, project
 from bridge.projections.dnp3.objects import PointType
 from bridge.projections.dnp3.plan import Plan
 from bridge.workers.worker import WorkerSpec
+from tests.support.dnp3_master import fragments, link
 from tests.support.modbus_site import value_of
 from tests.support.workers import ROOT
 
@@ -144,3 +146,44 @@ def static_values(answer: dict[str, Any]) -> dict[tuple[PointType, int], list[An
         if point_type is not None:
             found[point_type, index] = [value, flags, name]
     return found
+
+
+# An application request each: classes 1, 2, 3; analog input 0.
+POLL = b"\xc0" + bytes.fromhex("c1013c02063c03063c0406")
+CLASS_0 = b"\xc0" + bytes.fromhex("c1011e05000000")
+
+
+class Peer:
+    """A master made of bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, port: int, context: ssl.SSLContext | None = None) -> "Peer":
+        async with asyncio.timeout(5):
+            return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
+
+    async def ask(self, request: bytes, source: int = 1, wait_s: float = 2.0) -> list[bytes] | None:
+        """Return the fragments that come back, none after `wait_s`; None when the connection is closed."""
+        try:
+            self.writer.write(link(request, source=source))
+            async with asyncio.timeout(wait_s):
+                data = await self.reader.read(65536)
+        except TimeoutError:
+            return []
+        except OSError:
+            return None
+        return fragments([data]) if data else None
+
+    async def ends_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.reader.read() == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        self.writer.close()

@@ -10,8 +10,8 @@ from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.projections.dnp3.objects import PointType
 from bridge.projections.dnp3.plan import Plan
-from tests.support.dnp3_master import fragments, link
-from tests.support.dnp3_site import opendnp3, projected, spec_of
+from tests.support.dnp3_master import link
+from tests.support.dnp3_site import CLASS_0, POLL, Peer, opendnp3, projected, spec_of
 from tests.support.modbus_site import NOW_NS, site, store_of
 from tests.support.workers import running, status, until
 
@@ -19,47 +19,10 @@ pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 PORT = 23040
 FACTS = site(2)
 VOLTAGE = next(d for d in FACTS.points if d.name == "voltage_l1")
-POLL = b"\xc0" + bytes.fromhex("c1013c02063c03063c0406")
-CLASS_0 = b"\xc0" + bytes.fromhex("c1011e050000 00")
 
 
 def change(store: PointStore, definition: PointDef, value: float) -> None:
     store.publish([(definition.index, Sample(value, Quality.GOOD, NOW_NS, 2))])
-
-
-class Peer:
-    """A master made of bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def connect(cls, port: int) -> "Peer":
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
-
-    async def ask(self, request: bytes, source: int = 1, wait_s: float = 2.0) -> list[bytes] | None:
-        """Return the fragments that come back, none after `wait_s`; None when the connection is closed."""
-        try:
-            self.writer.write(link(request, source=source))
-            async with asyncio.timeout(wait_s):
-                data = await self.reader.read(65536)
-        except TimeoutError:
-            return []
-        except OSError:
-            return None
-        return fragments([data]) if data else None
-
-    async def ends_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                return await self.reader.read() == b""
-        except TimeoutError:
-            return False
-        except OSError:
-            return True
-
-    def close(self) -> None:
-        self.writer.close()
 
 
 # D-01
