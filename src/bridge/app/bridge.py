@@ -144,13 +144,14 @@ class Bridge:
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         staleness = Staleness(self.store, self._clock)
-        field = self.field = FieldSide(self.store, self._clock, self._noticed, group)
+        field = self.field = FieldSide(self.own.gate, self._clock, self._noticed, group)
         self._followers = Followers(self.store, field.refresh)
         self._staleness = staleness
         self.commands.start(group)
         lines = self.commands.lines(field.channels, field.timeout_s)
         services = Services(self.store, self.commands.router, lines, self._clock)
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
+        self.own.events.subscribe(supervisor.happened)
         notifier = Notifier.from_environment(os.environ, os.getpid())
         helpers = [
             group.create_task(notifier.watch(self._fresh), name="watchdog"),
@@ -230,6 +231,7 @@ class Bridge:
 
     def _noticed(self, notice: Notice) -> None:
         log.info("field %s device=%s %s", notice.kind.value, notice.device, notice.text)
+        self.own.noticed(notice)
 
 
 def _subscriber_failed(exc: Exception) -> None:
