@@ -149,9 +149,10 @@ class Bridge:
         self._staleness = staleness
         self.commands.start(group)
         lines = self.commands.lines(field.channels, field.timeout_s)
-        services = Services(self.store, self.commands.router, lines, self._clock)
+        services = Services(self.store, self.commands.router, lines, self._clock, self.own.alarms)
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         self.own.events.subscribe(supervisor.happened)
+        self.own.alarms.subscribe(supervisor.alarm_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())
         helpers = [
             group.create_task(notifier.watch(self._fresh), name="watchdog"),

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from bridge.core.command import CommandResult, Origin
+from bridge.core.command import CommandResult, Origin, Outcome
 
 
 class Band(enum.IntEnum):
@@ -96,3 +96,16 @@ class AlarmPort(Protocol):
         not kept, REFUSED_BY_POLICY for who may not.
         """
         ...
+
+
+class NoAlarms:
+    """AlarmPort of who has none."""
+
+    def alarms(self) -> Sequence[Alarm]:
+        return ()
+
+    def subscribe(self, deliver: Callable[[Alarm], None]) -> Callable[[], None]:
+        return lambda: None
+
+    async def acknowledge(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
+        return CommandResult(Outcome.OUT_OF_RANGE)

@@ -9,7 +9,8 @@ UNDER = Condition(Side.UNDER, pickup=200, dropout=210, pickup_delay_ns=3 * SECON
 
 def life(condition: Condition, *values: float | None) -> tuple[list[tuple[int, Turn]], Watch]:
     """Return the turns, by second, of a value a second."""
-    watch, turns = Watch(condition), []
+    watch = Watch(condition)
+    turns: list[tuple[int, Turn]] = []
     for second, value in enumerate(values):
         turn = watch.take(value, second * SECOND)
         if turn is not Turn.NOTHING:
