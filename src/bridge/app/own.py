@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
+from bridge.app.memory import FOLDER, Memory
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
 from bridge.core.event import EventKind
@@ -11,6 +12,8 @@ from bridge.core.point import PointDef, Role
 from bridge.core.quantity import Quantity
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice, NoticeKind
+from bridge.services.accumulator import IndexState, Verdict
+from bridge.services.alarm_rules import SYSTEM
 from bridge.services.alarm_rules import rules_of as alarm_rules_of
 from bridge.services.alarms import AlarmService
 from bridge.services.communication import Communication, status_points
@@ -46,13 +49,30 @@ class OwnServices:
         self._store, self._clock = store, clock
         self.events = EventLog(clock)
         self.alarms = AlarmService(store, clock, self.events)
+        self.alarms.redefine(SYSTEM)
         # what pollers publish into
-        self.gate = IndexGate(store, clock, self.events)
+        self.gate = IndexGate(store, clock, self.events, self._accepted)
         self.communication = Communication(store, clock)
         self.derived = Derived(store)
         self.demand = DemandService(store, clock, self._window_stepped)
         self.settings = Settings(store, clock, self._setting_changed)
         self.commands = OwnCommands(store, clock, self.settings, self.demand)
+
+        self.memory = Memory(clock, self.events, self.alarms, self.demand, self.settings)
+
+    async def start(self, config: SiteConfig) -> None:
+        """Take up what an earlier process kept, and the first configuration; before anything is polled."""
+        kept = await self.memory.open(config.state_dir / FOLDER, config.services.events.ring)
+        self.gate.restore(kept.indexes)
+        self.apply(config)
+        self.memory.restore(kept)
+        held = self.gate.held()
+        if held:
+            self._store.publish(held)
+
+    async def stop(self) -> None:
+        """Write what is left."""
+        await self.memory.close()
 
     def apply(self, config: SiteConfig) -> None:
         """Take over a configuration; what means the same goes on."""
@@ -79,6 +99,7 @@ class OwnServices:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.demand.run(), name="demand")
             group.create_task(self.alarms.run(), name="alarms")
+            group.create_task(self.memory.run(), name="memory")
 
     def noticed(self, notice: Notice) -> None:
         """Make events of what the field side has to tell."""
@@ -93,6 +114,9 @@ class OwnServices:
             else (f"{notice.device}: serial number {notice.text}")
         )
         self.events.record(kind, priority, text, device=notice.device, index=notice.index)
+
+    def _accepted(self, definition: PointDef, state: IndexState, verdict: Verdict) -> None:
+        self.memory.accepted(definition, state, verdict)
 
     def _window_stepped(self, points: DemandPoints, demand: Demand) -> None:
         text = f"{points.id}: the clock was stepped inside the demand window, which counts for no peak"

@@ -26,8 +26,8 @@ class AlarmList:
         return self._alarms.get(id_)
 
     def restore(self, alarms: Iterable[Alarm]) -> None:
-        """Take what an earlier process kept."""
-        self._alarms = {alarm.id: alarm for alarm in alarms}
+        """Take what an earlier process kept, beside what this one has found already."""
+        self._alarms = {alarm.id: alarm for alarm in alarms} | self._alarms
         self._trim()
 
     def begin(self, alarm: Alarm) -> Alarm:

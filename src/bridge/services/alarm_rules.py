@@ -19,13 +19,16 @@ _BETWEEN_LINES = frozenset({Phase.L1_L2, Phase.L2_L3, Phase.L3_L1, Phase.AVERAGE
 _POWERS = frozenset(
     {Q.ACTIVE_POWER, Q.REACTIVE_POWER, Q.APPARENT_POWER, Q.ACTIVE_DEMAND, Q.REACTIVE_DEMAND, Q.APPARENT_DEMAND}
 )
-# Condition of the alarm that every device has
-LOST = Condition(Side.IS, 1.0, 0.0)
+# Condition of an alarm that the bridge itself tells
+TOLD = Condition(Side.IS, 1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmRule:
-    """One alarm of one device. `points`: what it watches, none for the communication. `key`: its identity."""
+    """
+    One alarm of one device. `points`: what it watches, none where the bridge itself tells it, with `cause` as its text.
+    `key`: its identity.
+    """
 
     key: str
     name: str
@@ -34,6 +37,17 @@ class AlarmRule:
     priority: int
     points: tuple[int, ...]
     condition: Condition
+    cause: str = ""
+
+
+HISTORY_FAILURE, HISTORY_DAMAGED = "history_failure", "history_damaged"
+# Alarms of the bridge itself (A-01: unary), which no configuration takes away
+SYSTEM = (
+    AlarmRule(HISTORY_FAILURE, HISTORY_FAILURE, "history failure", "", 224, (), TOLD, "the history cannot be written"),
+    AlarmRule(
+        HISTORY_DAMAGED, HISTORY_DAMAGED, "history damaged", "", 224, (), TOLD, "the database was damaged and set aside"
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,7 @@ def enabled(key: AlarmsKey) -> dict[str, AlarmKey]:
 def rules_of(key: AlarmsKey, devices: Sequence[DeviceDef], points: Sequence[PointDef]) -> AlarmRules:
     """Return every alarm of a site."""
     by_id = {device.id: device for device in devices}
-    rules: list[AlarmRule] = []
+    rules: list[AlarmRule] = list(SYSTEM)
     useless: list[str] = []
     if key.preset and COMMUNICATION_LOSS not in key.disable:
         rules += [_communication(device) for device in devices if device.channel]
@@ -95,7 +109,8 @@ def _rule(name: str, alarm: AlarmKey, watched: Sequence[tuple[PointDef, Conditio
 
 def _communication(device: DeviceDef) -> AlarmRule:
     key = f"{COMMUNICATION_LOSS} {device.id}"
-    return AlarmRule(key, COMMUNICATION_LOSS, "communication loss", device.id, PRIORITIES["medium"], (), LOST)
+    cause = f"{device.id} does not answer"
+    return AlarmRule(key, COMMUNICATION_LOSS, "communication loss", device.id, PRIORITIES["medium"], (), TOLD, cause)
 
 
 def _condition(alarm: AlarmKey, point: PointDef, device: DeviceDef) -> Condition | None:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from bridge.config.alarm_preset import COMMUNICATION_LOSS
 from bridge.core.alarm import Alarm, Band, band_of
 from bridge.core.clock import Clock
 from bridge.core.command import CommandResult, Origin, Outcome
@@ -46,7 +47,7 @@ class AlarmService:
         self._list = AlarmList()
         self._running: dict[str, _Running] = {}
         self._by_point: dict[int, list[_Running]] = {}
-        self._by_device: dict[str, _Running] = {}
+        self._told: dict[tuple[str, str], _Running] = {}
         self._waiting: dict[tuple[str, int], _Running] = {}
         self._off: set[str] = set()
         self._listeners: dict[int, Changed] = {}
@@ -56,7 +57,7 @@ class AlarmService:
     def redefine(self, rules: Sequence[AlarmRule]) -> None:
         """Take the alarms of a configuration. One that means the same goes on; one that is gone ends."""
         before, self._running = self._running, {}
-        self._by_point, self._by_device = {}, {}
+        self._by_point, self._told = {}, {}
         for rule in rules:
             running = before.pop(rule.key, None)
             if running is None or running.rule != rule:
@@ -67,7 +68,7 @@ class AlarmService:
             for index in rule.points:
                 self._by_point.setdefault(index, []).append(running)
             if not rule.points:
-                self._by_device[rule.device] = running
+                self._told[rule.name, rule.device] = running
         for running in before.values():
             self._end(running)
         self._waiting = {key: r for key, r in self._waiting.items() if self._running.get(key[0]) is r}
@@ -76,7 +77,7 @@ class AlarmService:
         """Go on with what an earlier process kept: active alarms are active until their points say otherwise."""
         self._list.restore(alarms)
         by_place = {(r.rule.name, r.rule.device, i): r for r in self._running.values() for i in r.watches}
-        for alarm in self._list.all():
+        for alarm in alarms:
             running = by_place.get((alarm.name, alarm.device, alarm.index)) if alarm.active else None
             if running is not None and not running.id:
                 running.watches[alarm.index].resume(alarm.before, alarm.extreme)
@@ -137,9 +138,13 @@ class AlarmService:
 
     def device_lost(self, device: str, lost: bool) -> None:
         """A device stopped answering, or answers again."""
-        running = self._by_device.get(device)
+        self.say(COMMUNICATION_LOSS, device, lost)
+
+    def say(self, name: str, device: str, holds: bool) -> None:
+        """Begin or end an alarm that the bridge itself tells."""
+        running = self._told.get((name, device))
         if running is not None:
-            sample = Sample(lost, Quality.GOOD, self._clock.utc_ns(), 0)
+            sample = Sample(holds, Quality.GOOD, self._clock.utc_ns(), 0)
             self._take(running, -1, sample)
 
     def close(self) -> None:
@@ -254,7 +259,7 @@ class AlarmService:
 
     def _what(self, running: _Running, index: int) -> str:
         if index < 0:
-            return f"{running.rule.device} does not answer"
+            return running.rule.cause
         condition, definition = running.rule.condition, self._store.definition(index)
         value = self._store.get(index).value
         if condition.side is Side.IS:

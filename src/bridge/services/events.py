@@ -32,12 +32,15 @@ class EventSettings:
 
 
 class EventLog:
-    """EventStream of the core process. Loop thread only. `keep` is told every event before anybody else."""
+    """EventStream of the core process. Loop thread only."""
 
     def __init__(self, clock: Clock, settings: EventSettings | None = None) -> None:
         self._clock, self._settings = clock, settings or EventSettings()
         self._ring: deque[Event] = deque(maxlen=self._settings.ring)
         self._listeners: dict[int, Deliver] = {}
+        self._keep: Deliver | None = None
+        # events that are not safe yet: nobody hears of them, or their numbers could be given twice
+        self._unsafe: deque[Event] = deque()
         self._next_listener = 0
         self._number = 0
         self._read = 0
@@ -83,10 +86,24 @@ class EventLog:
         at = time_ns or self._clock.utc_ns()
         event = Event(self._number, index, sample, text, kind, min(priority, 255), at, user, device)
         self._ring.append(event)
-        for deliver in list(self._listeners.values()):
-            deliver(event)
+        if self._keep is not None:
+            self._unsafe.append(event)
+            self._keep(event)
+        else:
+            self._deliver(event)
         self._warn()
         return event
+
+    def keep_with(self, keep: Deliver | None) -> None:
+        """From now on tell `keep` of every event, and the listeners when `safe` says so. None: tell them at once."""
+        self._keep = keep
+        if keep is None:
+            self.safe(self._number)
+
+    def safe(self, number: int) -> None:
+        """Every event up to `number` is kept."""
+        while self._unsafe and self._unsafe[0].number <= number:
+            self._deliver(self._unsafe.popleft())
 
     def seen(self, number: int) -> None:
         """The reader has seen or saved everything up to `number`."""
@@ -104,6 +121,10 @@ class EventLog:
         key, self._next_listener = self._next_listener, self._next_listener + 1
         self._listeners[key] = deliver
         return lambda: _forget(self._listeners, key)
+
+    def _deliver(self, event: Event) -> None:
+        for deliver in list(self._listeners.values()):
+            deliver(event)
 
     def _warn(self) -> None:
         if self._warned or self.unread < WARN_AT * self._settings.ring:

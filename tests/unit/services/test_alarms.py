@@ -10,7 +10,7 @@ from bridge.core.point import Nominal, PointDef, Sample
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.services.alarm_list import AlarmList
-from bridge.services.alarm_rules import enabled, priority_of, rules_of
+from bridge.services.alarm_rules import SYSTEM, enabled, priority_of, rules_of
 from bridge.services.alarms import AlarmService
 from bridge.services.events import EventLog
 from tests.support.clock import NEW_YEAR, SECOND, ManualClock
@@ -117,7 +117,7 @@ def test_percentages_are_of_the_nominal_value() -> None:
 def test_a_percentage_without_a_nominal_value_is_told_as_useless() -> None:
     bench = Bench(nominal=Nominal(), relative=AlarmKey(match=("*.voltage_l1_n",), over_percent=110))
 
-    assert (bench.rules.rules, bench.rules.useless) == ((), ("relative m.voltage_l1_n",))
+    assert (bench.rules.rules, bench.rules.useless) == (SYSTEM, ("relative m.voltage_l1_n",))
 
 
 def test_a_state_is_an_alarm_with_its_text() -> None:
