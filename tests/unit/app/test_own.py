@@ -66,7 +66,10 @@ async def test_what_the_bridge_knew_is_there_after_a_restart(tmp_path: Path) -> 
     assert again.store.get(ENERGY.index) == Sample(1_090, Quality.STALE, clock.utc, 0)
     assert again.store.get(PEAK.index).value == 6.0
     assert again.store.get(OVERLOAD.index).value == 90.0
-    assert {(a.name, a.active) for a in again.own.alarms.alarms()} == {("voltage_interruption", True)}
+    assert {(a.name, a.active) for a in again.own.alarms.alarms()} == {
+        ("voltage_interruption", True),
+        ("phase_loss", True),
+    }
     assert again.own.events.last == first.own.events.last
     await again.own.stop()
 
