@@ -144,14 +144,18 @@ class Bridge:
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         staleness = Staleness(self.store, self._clock)
-        field = self.field = FieldSide(self.store, self._clock, self._noticed, group)
+        field = self.field = FieldSide(self.own.gate, self._clock, self._noticed, group)
         self._followers = Followers(self.store, field.refresh)
         self._staleness = staleness
         self.commands.start(group)
         lines = self.commands.lines(field.channels, field.timeout_s)
-        services = Services(self.store, self.commands.router, lines, self._clock)
+        services = Services(self.store, self.commands.router, lines, self._clock, self.own.alarms)
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
+        self.own.events.subscribe(supervisor.happened)
+        self.own.alarms.subscribe(supervisor.alarm_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())
+        await self.own.start(self.config)
+        self._offer_own()
         helpers = [
             group.create_task(notifier.watch(self._fresh), name="watchdog"),
             group.create_task(staleness.run(), name="staleness"),
@@ -160,7 +164,6 @@ class Bridge:
             group.create_task(self._reload_when_asked(), name="reload"),
         ]
         serving = group.create_task(supervisor.run(self._specs()), name="supervisor")
-        self._apply_own()
         await field.apply(self.config, lambda: None)
         await self._stopping.wait()
         notifier.stopping()
@@ -170,6 +173,7 @@ class Bridge:
         await field.stop()
         await self.commands.stop()
         await serving
+        await self.own.stop()
         notifier.close()
 
     async def _tell_when_ready(self, notifier: Notifier) -> None:
@@ -215,11 +219,11 @@ class Bridge:
         for service in (self._staleness, self._followers):
             if service is not None:
                 service.redefine()
-        self._apply_own()
+        self.own.apply(self.config)
+        self._offer_own()
         self.commands.apply(self.config)
 
-    def _apply_own(self) -> None:
-        self.own.apply(self.config)
+    def _offer_own(self) -> None:
         self.commands.local.replace(dict.fromkeys(self.own.commands.points(), self._obey))
 
     async def _obey(self, definition: PointDef, value: Value) -> CommandResult:
@@ -230,6 +234,7 @@ class Bridge:
 
     def _noticed(self, notice: Notice) -> None:
         log.info("field %s device=%s %s", notice.kind.value, notice.device, notice.text)
+        self.own.noticed(notice)
 
 
 def _subscriber_failed(exc: Exception) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult
 from bridge.core.errors import RawFailure
@@ -149,6 +150,8 @@ class Grant(enum.Flag):
     RAW_LINES = enum.auto()
     HISTORY = enum.auto()
     TUNNELS = enum.auto()
+    # see alarms; to acknowledge them needs COMMANDS besides
+    ALARMS = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +273,7 @@ class ProjectionContext:
     state_dir: str
     counters: dict[str, int]
     ready: Callable[[], None]
+    alarms: AlarmPort = field(default_factory=NoAlarms)
 
 
 class Projection(Protocol):
