@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bridge.core.point import Batch, PointDef
+from bridge.core.point import Batch, PointDef, Role
 from bridge.core.ports import PointReader
 from bridge.projections.bacnet import wire
 from bridge.projections.bacnet.plan import COMMANDABLE, DEVICE, REALS, Plan, Shape, View, unpack
@@ -195,6 +195,12 @@ class DeviceModel:
             raw = struct.pack(f">{len(ids)}I", *ids)
             self._list = b"".join([b"\xc4" + raw[k : k + 4] for k in range(0, len(raw), 4)])
         return self._list
+
+    def is_dead(self) -> bool:
+        """Tell whether no measurement of the device is heard any more."""
+        catalogue = self.catalogue
+        heard = (p for p in self.by_object_id.values() if catalogue.condition[p] != Condition.NOT_HEARD)
+        return bool(self.by_object_id) and all(catalogue.point(p).role is not Role.MEASUREMENT for p in heard)
 
     def is_own(self, object_id: int) -> bool:
         """Tell whether an object id is one of the device itself, which the model does not answer for."""

@@ -202,6 +202,10 @@ class DeviceApplication(Writing, Subscribing, Management, Application):
 
     # What the device says of itself.
 
+    def is_dead(self) -> bool:
+        """Tell whether the one meter this device stands for is not heard; the bridge itself always works."""
+        return bool(self.npdu_source) and self.model.is_dead()
+
     def object_types(self) -> set[int]:
         """Return the numbers of the types it has."""
         types = {int(t) for t, _ in self.objectIdentifier} | {i >> 22 for i in self.model.by_object_id}

@@ -53,6 +53,7 @@ class Stack:
         self.app.add_port(self._port_object(address), self.link, address)
         self.front = Front(self.app.reads, engine, self._is_silent, self.server.pass_on, counters)
         self.devices: list[DeviceApplication] = []
+        self._network: Any = None
         if not one:
             self._network = VirtualNetwork(_VIRTUAL_NAME)
             self.app.add_object(self._virtual_port(2, _ROUTER_MAC))
@@ -79,6 +80,9 @@ class Stack:
         stop = getattr(self.link, "stop", None) or getattr(self.link, "unregister", None)
         if stop is not None:
             stop()
+        if self._network is not None:
+            # the library keeps every network by name
+            VirtualNetwork._networks.pop(_VIRTUAL_NAME, None)
 
     def _compose(self, model: DeviceModel, identity: Identity, ports: list[Any]) -> DeviceApplication:
         device = OurDevice(
