@@ -68,6 +68,15 @@ class Stack:
     def _is_silent(self) -> bool:
         return bool(self.app.asap.dccEnableDisable == "disable")
 
+    def _is_own(self, source: Any) -> bool:
+        """A virtual device's broadcasts reach its brothers and the router."""
+        return not isinstance(source, IPv4Address) or self.server.is_own(source.addrTuple)
+
+    def announce(self) -> None:
+        """Say that we are there, where broadcasts go anywhere."""
+        if self._plan.network.broadcast or self._plan.network.mode is Mode.FOREIGN:
+            self.app.announce()
+
     def connect(self, send: Any) -> None:
         """Give every layer the way out."""
         self.server.send = self.front.send = send
@@ -101,6 +110,7 @@ class Stack:
         )
         app = DeviceApplication.compose(model, *self._parts, [device, *ports])
         app.password = self._plan.password
+        app.is_own = self._is_own
         return app
 
     def _add(self, view: View) -> None:
