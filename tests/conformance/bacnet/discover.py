@@ -10,7 +10,7 @@ from rusty_bacnet import BACnetClient
 async def main(address: str, broadcast: str, port: int) -> None:
     async with BACnetClient(interface=address, port=port, broadcast_address=broadcast) as client:
         found = await client.discover(1500)
-        print(json.dumps(sorted(device.object_identifier.instance for device in found)))
+        sys.stdout.write(json.dumps(sorted(device.object_identifier.instance for device in found)))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,17 @@ import sys
 from tests.support.bacnet_site import served, site
 
 
+def said(what: object) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
 async def main(wanted: dict[str, object]) -> None:
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
     async with served(site(2), **wanted) as it:
-        print(json.dumps({"port": it.server.port}), flush=True)
+        said({"port": it.server.port})
         await asyncio.to_thread(sys.stdin.read)
-        print(json.dumps(it.counters), flush=True)
+        said(it.counters)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ async def test_a_bbmd_distributes_for_nobody_who_has_not_registered() -> None:
 
 async def test_a_bbmd_takes_no_more_registrations_than_it_has_room_for() -> None:
     async with served(FACTS, network={"mode": "bbmd", "most_foreign": 2}) as it:
-        replies = []
+        replies, again = [], b""
         for _ in range(3):
             async with Client.open(it.server.port) as client:
                 replies.append(await client.call_raw(REGISTER))

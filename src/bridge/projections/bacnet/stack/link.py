@@ -6,6 +6,7 @@ destination on its own port to itself; this one does neither.
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,7 @@ def own_addresses() -> frozenset[str]:
         lines = Path("/proc/net/fib_trie").read_text().splitlines()
     except OSError:
         return frozenset()
-    pairs = zip(lines, lines[1:], strict=False)
-    return frozenset(before.split()[-1] for before, line in pairs if "/32 host LOCAL" in line)
+    return frozenset(before.split()[-1] for before, line in pairwise(lines) if "/32 host LOCAL" in line)
 
 
 def link_layer(network: Network, address: Any, server: GuardedServer) -> Any:
