@@ -65,7 +65,7 @@ class Server:
         self._listening = await ctx.listeners.datagram(lambda: datagrams, plan.listener)
         opened = [self._listening]
         stack: Stack | None = None
-        unsubscribe = ctx.points.subscribe(list(catalogue.indexes), catalogue.update)
+        unsubscribe = ctx.points.subscribe(catalogue.indexes, catalogue.update)
         try:
             self.stack = stack = Stack(
                 plan, self._listening.port, own_version(), catalogue, engine, commands, ctx.counters
