@@ -50,6 +50,7 @@ class Numbers:
         return self._last[space]
 
     def revision(self, space: str) -> int:
+        del space
         return 1
 
 

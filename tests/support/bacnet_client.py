@@ -117,6 +117,8 @@ class Client(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Address) -> None:
         del addr
         self.raw.put_nowait(data)
+        if data[1] not in (0x0A, 0x0B):
+            return
         control = data[5]
         start = 6
         if control & 0x20:

@@ -1,4 +1,4 @@
-"""Read every point of a device with BAC0 and print {name: present value} as JSON: read_with_bac0.py PORT ADDRESS DEVICE"""
+"""Read every point of a device with BAC0 and print {name: value} as JSON: read_with_bac0.py PORT ADDRESS DEVICE"""
 
 import asyncio
 import json
@@ -6,9 +6,6 @@ import sys
 from contextlib import redirect_stdout
 
 import BAC0
-
-# Objects asked for at once.
-AT_ONCE = 20
 
 
 async def main(port: int, address: str, device: int) -> None:

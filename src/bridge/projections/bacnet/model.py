@@ -6,10 +6,11 @@ No object of a BACnet library exists here. What never changes is encoded once pe
 """
 
 import struct
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bridge.core.point import Batch, PointDef
+from bridge.core.point import Batch, PointDef, Role
 from bridge.core.ports import PointReader
 from bridge.projections.bacnet import wire
 from bridge.projections.bacnet.plan import COMMANDABLE, DEVICE, REALS, Plan, Shape, View, unpack
@@ -25,6 +26,8 @@ from bridge.projections.bacnet.values import (
     shower,
 )
 
+# Points loaded at a time.
+_PART = 1000
 Encoder = Callable[[int], bytes]
 # (object id, position) -> one ReadAccessResult.
 Recipe = Callable[[int, int], bytes]
@@ -74,15 +77,19 @@ class Catalogue:
         # Non-zero where `on_change` must run; kept by the COV engine.
         self.watched = bytearray(count)
         self.on_change: Callable[[int], None] = _ignore
-        self.position_of = {index: position for position, index in enumerate(self.indexes)}
+        # By index of the point; indexes are dense, and an array takes 4 bytes where a dict takes 100.
+        self.position_of = array("i", [-1]) * (max(self.indexes, default=-1) + 1)
+        for position, index in enumerate(self.indexes):
+            self.position_of[index] = position
         self._names = plan.names
         self._by_name = {name: position for position, name in plan.names.items()}
         self._view_of = {view.device: view for view in plan.views}
 
     def load(self) -> None:
-        """Take what every point is now."""
+        """Take what every point is now, in parts: one list of all would stay in the memory of the process."""
         get = self._reader.get
-        self.update([(index, get(index)) for index in self.indexes])
+        for first in range(0, len(self.indexes), _PART):
+            self.update([(index, get(index)) for index in self.indexes[first : first + _PART]])
 
     def update(self, batch: Batch) -> None:
         """Take newer samples and tell the COV engine of those somebody watches."""
@@ -195,6 +202,12 @@ class DeviceModel:
             raw = struct.pack(f">{len(ids)}I", *ids)
             self._list = b"".join([b"\xc4" + raw[k : k + 4] for k in range(0, len(raw), 4)])
         return self._list
+
+    def is_dead(self) -> bool:
+        """Tell whether no measurement of the device is heard any more."""
+        catalogue = self.catalogue
+        heard = (p for p in self.by_object_id.values() if catalogue.condition[p] != Condition.NOT_HEARD)
+        return bool(self.by_object_id) and all(catalogue.point(p).role is not Role.MEASUREMENT for p in heard)
 
     def is_own(self, object_id: int) -> bool:
         """Tell whether an object id is one of the device itself, which the model does not answer for."""

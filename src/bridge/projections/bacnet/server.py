@@ -23,6 +23,7 @@ _COUNTERS = (
     "writes",
     "writes_refused",
     "management_refused",
+    "device_id_conflicts",
     "time_messages",
     "subscriptions",
     "subscriptions_refused",
@@ -64,7 +65,7 @@ class Server:
         self._listening = await ctx.listeners.datagram(lambda: datagrams, plan.listener)
         opened = [self._listening]
         stack: Stack | None = None
-        unsubscribe = ctx.points.subscribe(list(catalogue.indexes), catalogue.update)
+        unsubscribe = ctx.points.subscribe(catalogue.indexes, catalogue.update)
         try:
             self.stack = stack = Stack(
                 plan, self._listening.port, own_version(), catalogue, engine, commands, ctx.counters
@@ -77,14 +78,17 @@ class Server:
                 opened.append(await ctx.listeners.datagram(lambda: heard_by, heard))
             catalogue.load()
             ctx.ready()
+            stack.announce()
             await self._serve(stack, engine, ctx.counters)
         finally:
             unsubscribe()
-            for listening in opened:
-                listening.close()
             if stack is not None:
                 stack.close()
+                # a foreign device takes leave of its BBMD in the next turn of the loop
+                await asyncio.sleep(0)
                 await stack.server.close()
+            for listening in opened:
+                listening.close()
 
     async def _serve(self, stack: Stack, engine: CovEngine, counters: dict[str, int]) -> None:
         """Return when a client with the password wants a new start; the supervisor starts the worker again."""

@@ -5,14 +5,16 @@ Reads are the library's, over objects that show the model; everything that chang
 subscribing, managing).
 """
 
+import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bacpypes3.apdu import (
     ConfirmedRequestPDU,
     ConfirmedServiceChoice,
     UnconfirmedServiceChoice,
+    WhoIsRequest,
     confirmed_request_types,
     unconfirmed_request_types,
 )
@@ -21,6 +23,7 @@ from bacpypes3.basetypes import DeviceObjectReference, EventState, Reliability, 
 from bacpypes3.comm import bind
 from bacpypes3.local.device import DeviceObject as StockDevice
 from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElement
+from bacpypes3.pdu import GlobalBroadcast
 
 from bridge.projections.bacnet import wire
 from bridge.projections.bacnet.commands import Commands
@@ -35,6 +38,7 @@ from bridge.projections.bacnet.stack.transactions import ServicePoint
 from bridge.projections.bacnet.stack.writing import Writing
 from bridge.projections.bacnet.values import RELIABILITY_OF
 
+_log = logging.getLogger("bridge.bacnet")
 # Built objects kept; the oldest goes first.
 BUILT_MOST = 256
 # Handlers the library's application has that are no service this device executes.
@@ -59,6 +63,8 @@ class DeviceApplication(Writing, Subscribing, Management, Application):
     reads: Reads
     built: OrderedDict[int, Any]
     counters: dict[str, int]
+    # Whether a source address is one of ours.
+    is_own: Callable[[Any], bool]
 
     @classmethod
     def compose(
@@ -194,6 +200,29 @@ class DeviceApplication(Writing, Subscribing, Management, Application):
         if found is not None:
             self.i_have(found.objectIdentifier, found.objectName, address=apdu.pduSource)
 
+    async def do_IAmRequest(self, apdu: Any) -> None:
+        """Notice another device with our number; the stock method remembers every stranger for ever."""
+        if apdu.iAmDeviceIdentifier == self.device_object.objectIdentifier and not self.is_own(apdu.pduSource):
+            count = self.counters["device_id_conflicts"] = self.counters["device_id_conflicts"] + 1
+            if count & (count - 1) == 0:
+                number = apdu.iAmDeviceIdentifier[1]
+                _log.error("device_id_conflict device=%d peer=%s count=%d", number, apdu.pduSource, count)
+
+    async def do_IHaveRequest(self, apdu: Any) -> None:
+        """Nobody here asked."""
+
+    def announce(self) -> None:
+        """Say that we are there, and ask whether somebody else has our number."""
+        number = self.device_object.objectIdentifier[1]
+        self.i_am()
+        self.request(
+            WhoIsRequest(
+                deviceInstanceRangeLowLimit=number,
+                deviceInstanceRangeHighLimit=number,
+                destination=GlobalBroadcast(),
+            )
+        )
+
     def request(self, apdu: Any) -> Any:
         """Keep the library's invoke ids below those of our notifications."""
         if isinstance(apdu, ConfirmedRequestPDU):
@@ -201,6 +230,10 @@ class DeviceApplication(Writing, Subscribing, Management, Application):
         return super().request(apdu)
 
     # What the device says of itself.
+
+    def is_dead(self) -> bool:
+        """Tell whether the one meter this device stands for is not heard; the bridge itself always works."""
+        return bool(self.npdu_source) and self.model.is_dead()
 
     def object_types(self) -> set[int]:
         """Return the numbers of the types it has."""

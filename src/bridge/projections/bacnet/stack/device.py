@@ -53,6 +53,7 @@ class Stack:
         self.app.add_port(self._port_object(address), self.link, address)
         self.front = Front(self.app.reads, engine, self._is_silent, self.server.pass_on, counters)
         self.devices: list[DeviceApplication] = []
+        self._network: Any = None
         if not one:
             self._network = VirtualNetwork(_VIRTUAL_NAME)
             self.app.add_object(self._virtual_port(2, _ROUTER_MAC))
@@ -67,6 +68,15 @@ class Stack:
     def _is_silent(self) -> bool:
         return bool(self.app.asap.dccEnableDisable == "disable")
 
+    def _is_own(self, source: Any) -> bool:
+        """A virtual device's broadcasts reach its brothers and the router."""
+        return not isinstance(source, IPv4Address) or self.server.is_own(source.addrTuple)
+
+    def announce(self) -> None:
+        """Say that we are there, where broadcasts go anywhere."""
+        if self._plan.network.broadcast or self._plan.network.mode is Mode.FOREIGN:
+            self.app.announce()
+
     def connect(self, send: Any) -> None:
         """Give every layer the way out."""
         self.server.send = self.front.send = send
@@ -79,6 +89,9 @@ class Stack:
         stop = getattr(self.link, "stop", None) or getattr(self.link, "unregister", None)
         if stop is not None:
             stop()
+        if self._network is not None:
+            # the library keeps every network by name
+            VirtualNetwork._networks.pop(_VIRTUAL_NAME, None)
 
     def _compose(self, model: DeviceModel, identity: Identity, ports: list[Any]) -> DeviceApplication:
         device = OurDevice(
@@ -97,6 +110,7 @@ class Stack:
         )
         app = DeviceApplication.compose(model, *self._parts, [device, *ports])
         app.password = self._plan.password
+        app.is_own = self._is_own
         return app
 
     def _add(self, view: View) -> None:

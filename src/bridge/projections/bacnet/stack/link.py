@@ -6,6 +6,8 @@ destination on its own port to itself; this one does neither.
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from bacpypes3.comm import Server, bind
@@ -22,6 +24,7 @@ _log = logging.getLogger("bridge.bacnet")
 IN_STACK_MOST = 256
 # Bytes: the longest B/IP datagram is 1497 octets. asyncio allocates its limit for each: 36 us instead of 13 at 256 KiB.
 _DATAGRAM_BYTES = 2048
+_EVERYWHERE = "0.0.0.0"
 
 
 class Datagrams(asyncio.DatagramProtocol):
@@ -38,7 +41,7 @@ class Datagrams(asyncio.DatagramProtocol):
 
     def send(self, data: bytes, addr: Peer) -> None:
         """Send one datagram. What the network refuses is lost, as datagrams are."""
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.sendto(data, addr)
 
 
@@ -48,17 +51,25 @@ class GuardedServer(Server):
     def __init__(self, address: Any, broadcast: Peer | None, counters: dict[str, int]) -> None:
         super().__init__()
         self._address, self._broadcast, self._counters = address, broadcast, counters
+        host, port = address.addrTuple
+        hosts = own_addresses() if host == _EVERYWHERE else frozenset({host})
+        self._own = frozenset((each, port) for each in hosts)
         self._under_way: set[asyncio.Task[None]] = set()
         self.send: Callable[[bytes, Peer], None] = _nowhere
 
     def pass_on(self, data: bytes, addr: Peer) -> None:
-        """Take a datagram that came to our own address."""
-        self._up(data, addr, self._address)
+        """Take a datagram that came to our own address; our own broadcasts come back to a socket bound to all."""
+        if not self.is_own(addr):
+            self._up(data, addr, self._address)
 
     def pass_on_broadcast(self, data: bytes, addr: Peer) -> None:
         """Take a datagram that came to the broadcast address."""
-        if addr != self._address.addrTuple:
+        if not self.is_own(addr):
             self._up(data, addr, LocalBroadcast())
+
+    def is_own(self, addr: Peer) -> bool:
+        """Tell whether an address is our own."""
+        return addr in self._own
 
     def _up(self, data: bytes, addr: Peer, destination: Any) -> None:
         if len(self._under_way) >= IN_STACK_MOST:
@@ -93,6 +104,15 @@ class GuardedServer(Server):
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
+
+
+def own_addresses() -> frozenset[str]:
+    """Return the IPv4 addresses of this machine, as the kernel routes them."""
+    try:
+        lines = Path("/proc/net/fib_trie").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(before.split()[-1] for before, line in pairwise(lines) if "/32 host LOCAL" in line)
 
 
 def link_layer(network: Network, address: Any, server: GuardedServer) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bacpypes3.basetypes import (
     DateTime,
+    DeviceStatus,
     ObjectTypesSupported,
     Prescale,
     PriorityArray,
@@ -132,6 +133,10 @@ class OurDevice(StockDevice):
         numbers = [int.from_bytes(octets[k : k + 4], "big") for k in range(1, len(octets), 5)]
         return ArrayOf(ObjectIdentifier)([ObjectIdentifier((n >> 22, n & wire.WILDCARD)) for n in numbers])
 
+    def _status(self) -> Any:
+        return DeviceStatus("nonOperational" if self._app.is_dead() else "operational")
+
+    systemStatus = property(_status, lambda self, value: None)
     protocolObjectTypesSupported = property(_types, StockDevice.protocolObjectTypesSupported.fset)
     objectList = property(_objects, StockDevice.objectList.fset)
     propertyList = property(PointObject._listed, StockLocal.propertyList.fset)
