@@ -29,6 +29,7 @@ from bridge.core.clock import Clock
 from bridge.projections.opcua.binary import I4, II, node_id_end, ticks
 from bridge.projections.opcua.framing import CHUNK_HEAD, FINAL_MESSAGE, Message, opened, sealed
 from bridge.projections.opcua.image import Image
+from bridge.projections.opcua.pki import uris_of
 from bridge.projections.opcua.requests import Browses, Reads
 from bridge.projections.opcua.session import Session
 
@@ -131,6 +132,7 @@ class Processor(UaProcessor):
         session.touch()
         self._transport.write(sealed(self._connection, body, message.request_id))
         self._counters["requests"] += 1
+        self._counters["short_way"] += 1
         return True
 
     def send_response(
@@ -213,6 +215,8 @@ class Processor(UaProcessor):
             params = struct_from_binary(ua.CreateSessionParameters, body.copy(len(body)))
             if params.ClientCertificate != peer:
                 raise ServiceError(ua.StatusCodes.BadCertificateInvalid)
+            if params.ClientDescription.ApplicationUri not in uris_of(peer):
+                raise ServiceError(ua.StatusCodes.BadCertificateUriInvalid)
         done = await self._library(typeid, requesthdr, seqhdr, body)
         cast("Session", self.session).certificate = peer
         return done

@@ -101,6 +101,15 @@ def load(data: bytes) -> x509.Certificate:
     return x509.load_der_x509_certificate(data)
 
 
+def uris_of(der: bytes) -> list[str]:
+    """Return what applications the certificate names (OPC 10000-6, 6.2.2). Raises: ValueError."""
+    try:
+        names = load(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return names.get_values_for_type(x509.UniformResourceIdentifier)
+
+
 def make_own(pki: Pki, uri: str, name: str, hosts: tuple[str, ...], now: datetime) -> None:
     """Write a key and a certificate for the server itself, unless they are there. Raises: OSError."""
     if pki.certificate.exists() and pki.key.exists():

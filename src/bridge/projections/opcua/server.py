@@ -32,6 +32,7 @@ from bridge.projections.opcua.subtypes import Subtypes
 COUNTERS = (
     "connections",
     "requests",
+    "short_way",
     "notifications",
     "bad_messages",
     "refused_users",
