@@ -129,7 +129,7 @@ async def test_a_line_that_somebody_has_for_himself_is_no_dead_meter() -> None:
     async def leased(*_: object, **__: object) -> bytes:
         raise LineBusy("test", 0, "leased")
 
-    bench.channel.ask = leased  # type: ignore[assignment]
+    bench.channel.ask = leased  # type: ignore[method-assign]
     await bench.run(60)
     assert bench.sink.now[0] == before
     assert NoticeKind.LOST not in bench.kinds()
@@ -357,7 +357,7 @@ async def test_a_meter_that_lies_about_its_reply_is_never_believed(lie: object) 
     bench, meter = one(point(0, 100))
     meter.registers = {100: 7}
     await bench.run(4)
-    meter.lie = lie  # type: ignore[assignment]
+    meter.lie = lie  # type: ignore[method-assign]
     meter.registers = {100: 8}
     await bench.run(30)
     await bench.stop()
