@@ -13,7 +13,12 @@ from pathlib import Path
 
 import bridge.projections
 from bridge.app.faces import GATEWAYS, load_mapping
+from bridge.app.faces import project_all as faces_of
 from bridge.config import schema
+from bridge.config.ledger import Ledger
+from bridge.config.load import load_site
+from bridge.projections.snmp import export
+from bridge.projections.snmp import mapping as snmp
 
 TOP = Path(__file__).parents[1]
 Generator = Callable[[], Iterator[tuple[str, str]]]
@@ -30,7 +35,16 @@ def schemas() -> Iterator[tuple[str, str]]:
         yield f"mappings/schema/{name}", schema.schema_text(content)
 
 
-GENERATORS: tuple[Generator, ...] = (schemas,)
+def mibs() -> Iterator[tuple[str, str]]:
+    """The MIB of the demo site: what a station loads to read it by name."""
+    faces = faces_of(load_site(TOP / "mappings" / "demo"), Ledger())
+    plan = next(face.projected.plan for face in faces if face.name == "snmp")
+    assert isinstance(plan, snmp.Plan)
+    for name, text in export.files(plan):
+        yield f"mibs/{name}", text
+
+
+GENERATORS: tuple[Generator, ...] = (schemas, mibs)
 
 
 def changed() -> Iterator[tuple[Path, str]]:

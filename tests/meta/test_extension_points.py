@@ -1,6 +1,7 @@
 """Adding a protocol is adding a folder: whatever is in the folder must satisfy the contract."""
 
 import importlib
+import importlib.util
 import os
 import pkgutil
 import subprocess
@@ -28,6 +29,8 @@ def test_projection_contract(name: str) -> None:
     assert callable(mapping.project)
     assert server.PROJECTION.Plan is mapping.Plan
     assert package.__doc__
+    if importlib.util.find_spec(f"bridge.projections.{name}.export"):
+        assert importlib.import_module(f"bridge.projections.{name}.export").EXPORTS
 
 
 def test_importing_the_app_imports_no_protocol() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,16 @@ from typing import Any
 
 import msgspec
 
-from bridge.app.lines import FieldLines, RawPolicy, read_only
+from bridge.app.lines import FieldLines, RawJudge
+from bridge.commands.audit import Audit
+from bridge.commands.chain import Fact, Record, seal, unseal
+from bridge.commands.policy import Roles
+from bridge.commands.raw import RawDecision, RawPolicy
+from bridge.config.access import AccessFile
 from bridge.config.ledger import Ledger
 from bridge.config.site import Channel, RtuChannel
-from bridge.core.clock import SystemClock
+from bridge.core.clock import Clock, SystemClock
+from bridge.core.command import Origin
 from bridge.core.point import DeviceDef, Nominal, Wiring
 from bridge.core.ports import ChannelFacts, Projected, SiteFacts
 from bridge.core.store import PointStore
@@ -73,7 +80,7 @@ async def gateway(
     port: int,
     site: SiteFacts,
     answer: Answer = prompt,
-    core_policy: RawPolicy = read_only,
+    core_policy: RawJudge | None = None,
     timeout_s: float = 0.3,
     baud: int = 115200,
     **mapping: Any,
@@ -89,7 +96,8 @@ async def gateway(
             config: Channel = RtuChannel(port=str(folder / name), baud=baud)  # type: ignore[arg-type]
             channels[name] = open_channel(name, config, clock, loop)
             stack.callback(channels[name].close)
-        lines = FieldLines(channels, clock, lambda channel, unit_id: timeout_s, core_policy)
+        policy = core_policy or nothing_written()
+        lines = FieldLines(channels, clock, policy, audit(clock), lambda channel, unit_id: timeout_s)
         async with running(STORE, [spec_of(made, "gateway", "modbus", folder)], lines=lines) as supervisor:
             yield Running(port, channels, supervisor)
 
@@ -106,9 +114,32 @@ async def ethergate(
         config: Channel = RtuChannel(port=str(folder / name), baud=baud)  # type: ignore[arg-type]
         channel = open_channel(name, config, clock, loop)
         with contextlib.closing(channel):
-            lines = FieldLines({name: channel}, clock)
+            lines = FieldLines({name: channel}, clock, nothing_written(), audit(clock))
             async with running(STORE, [spec_of(made, "ethergate", "ethergate", folder)], lines=lines) as supervisor:
                 yield Running(port, {name: channel}, supervisor)
+
+
+def nothing_written() -> RawPolicy:
+    """The core's policy of a site whose file says nothing of access."""
+    access = AccessFile()
+    return RawPolicy(access, (), Roles(access, lambda protocol, user: None))
+
+
+class Everything:
+    """The policy of a core that lets everything pass."""
+
+    def judge(self, pdu: bytes, unit_id: int, channel: str, origin: Origin) -> RawDecision:
+        return RawDecision(None)
+
+
+def audit(clock: Clock) -> Audit:
+    """One that forgets."""
+    numbers = itertools.count(1)
+
+    async def append(fact: Fact, time: str) -> Record:
+        return unseal(seal(fact, next(numbers), time, "")[0])
+
+    return Audit(append, clock)
 
 
 def tunnelled(site: SiteFacts, **mapping: Any) -> Projected:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from bridge.config.access import AccessFile
 from bridge.config.marked import Marked
 from bridge.config.meter import Certainty, PfSign, PollClass, RegisterType, Table, WordOrder
 from bridge.config.model import DeviceLimits, FieldDevice, FieldPoint, Register, SiteConfig, WriteTo
+from bridge.config.services import ServicesFile
 from bridge.config.site import Channel, Device, RtuChannel, SiteFile, SiteKey, TcpChannel
 from bridge.core.point import DeviceDef, Kind, Nominal, PointDef, Role, Wiring
 from bridge.core.quantity import meaning_of
@@ -172,4 +174,4 @@ def site(devices: Iterable[FieldDevice], channels: dict[str, Channel] | None = N
         channels=found,
         devices={d.definition.id: Device(meter="toy", channel=d.definition.channel) for d in fields},
     )
-    return SiteConfig(file, Marked("site.yaml"), Path(), Path(), found, fields, (), {}, {})
+    return SiteConfig(file, Marked("site.yaml"), Path(), Path(), found, fields, (), ServicesFile(), AccessFile())

@@ -16,7 +16,7 @@ from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.core.listener import Listener
 from bridge.core.point import Kind, PointDef, Sample
-from bridge.core.ports import Grant, Needs, RawLinePort, Tunnel
+from bridge.core.ports import CommandPort, Grant, Needs, RawLinePort, Tunnel
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.field.line import LineArbiter, Use
@@ -96,8 +96,8 @@ class FakeLines:
         yield  # an asynchronous generator
 
 
-def services(store: PointStore) -> Services:
-    return Services(store, StoreWriter(store), FakeLines(), SystemClock())
+def services(store: PointStore, commands: CommandPort | None = None) -> Services:
+    return Services(store, commands or StoreWriter(store), FakeLines(), SystemClock())
 
 
 def echo(
@@ -123,10 +123,12 @@ async def running(
     timing: Timing = QUICK,
     wait_ready: bool = True,
     on_status: Callable[[Status], None] = lambda status: None,
+    commands: CommandPort | None = None,
     lines: RawLinePort | None = None,
 ) -> AsyncIterator[Supervisor]:
+    """`commands`: what carries out commands, by default a writer to the store."""
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}"
-    offered = services(store)
+    offered = services(store, commands)
     if lines is not None:
         offered = replace(offered, lines=lines)
     supervisor = Supervisor(store, offered, timing, on_status=on_status)

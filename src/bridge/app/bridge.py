@@ -7,18 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.app.command_side import CommandSide
 from bridge.app.faces import Face, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
-from bridge.app.lines import FieldLines
-from bridge.commands.policy import DenyAll
+from bridge.app.own import OwnServices
+from bridge.commands.router import Carrier
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
+from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import ConfigErrors
+from bridge.core.point import PointDef, Value
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice
+from bridge.services.followers import Followers
 from bridge.services.staleness import Staleness
 from bridge.workers.requests import Services
 from bridge.workers.status import State, Status
@@ -26,6 +30,8 @@ from bridge.workers.supervisor import Supervisor
 from bridge.workers.systemd import Notifier
 
 log = logging.getLogger("bridge.app")
+# who a command comes from that the policy has let through
+_ITSELF = Origin("bridge", "", "")
 # ns without any request to any device after which the poll loop counts as hung; the longest back-off is 300 s
 _UNASKED_NS = 400_000_000_000
 
@@ -47,7 +53,8 @@ class Bridge:
         loaded = self._load()
         self.config, self.faces = loaded.config, loaded.faces
         self.store = PointStore(self.config.points, self.config.devices, on_fault=_subscriber_failed)
-        self.commands = DenyAll(self.store)
+        self.own = OwnServices(self.store, clock)
+        self.commands = CommandSide(self.store, self.config, clock, self._writer_of)
         self._stopping = asyncio.Event()
         self._reload_wanted = asyncio.Event()
         self._all_ready = asyncio.Event()
@@ -55,6 +62,8 @@ class Bridge:
         self._reloading = asyncio.Lock()
         # requests to devices so far, and when their number last moved
         self._asked = 0, clock.monotonic_ns()
+        self._staleness: Staleness | None = None
+        self._followers: Followers | None = None
         self.field: FieldSide | None = None
         self.supervisor: Supervisor | None = None
 
@@ -96,10 +105,15 @@ class Bridge:
         async with self._reloading:
             assert self.field is not None
             assert self.supervisor is not None
-            loaded = await asyncio.to_thread(self._load)
+            try:
+                loaded = await asyncio.to_thread(self._load)
+            except ConfigErrors as exc:
+                await self.commands.reloaded(f"{len(exc.errors)} mistakes, the first: {exc.errors[0]}")
+                raise
             self.config, self.faces = loaded.config, loaded.faces
             await self.field.apply(self.config, self._swap)
             self.supervisor.reload([face.spec(self.config.state_dir) for face in self.faces])
+            await self.commands.reloaded("")
             return self.faces
 
     def statuses(self) -> list[Status]:
@@ -118,19 +132,24 @@ class Bridge:
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         staleness = Staleness(self.store, self._clock)
         field = self.field = FieldSide(self.store, self._clock, self._noticed, group)
-        lines = FieldLines(field.channels, self._clock, field.timeout_s)
-        services = Services(self.store, self.commands, lines, self._clock)
+        self._followers = Followers(self.store, field.refresh)
+        self._staleness = staleness
+        self.commands.start(group)
+        lines = self.commands.lines(field.channels, field.timeout_s)
+        services = Services(self.store, self.commands.router, lines, self._clock)
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())
         helpers = [
             group.create_task(notifier.watch(self._fresh), name="watchdog"),
             group.create_task(staleness.run(), name="staleness"),
+            group.create_task(self.own.run(), name="services"),
             group.create_task(self._tell_when_ready(notifier), name="ready"),
             group.create_task(self._reload_when_asked(), name="reload"),
         ]
         serving = group.create_task(
             supervisor.run([face.spec(self.config.state_dir) for face in self.faces]), name="supervisor"
         )
+        self._apply_own()
         await field.apply(self.config, lambda: None)
         await self._stopping.wait()
         notifier.stopping()
@@ -138,6 +157,7 @@ class Bridge:
             helper.cancel()
         supervisor.stop()
         await field.stop()
+        await self.commands.stop()
         await serving
         notifier.close()
 
@@ -181,6 +201,21 @@ class Bridge:
 
     def _swap(self) -> None:
         self.store.redefine(self.config.points, self.config.devices)
+        for service in (self._staleness, self._followers):
+            if service is not None:
+                service.redefine()
+        self._apply_own()
+        self.commands.apply(self.config)
+
+    def _apply_own(self) -> None:
+        self.own.apply(self.config)
+        self.commands.local.replace(dict.fromkeys(self.own.commands.points(), self._obey))
+
+    async def _obey(self, definition: PointDef, value: Value) -> CommandResult:
+        return await self.own.commands.submit(Command(definition.index, value, _ITSELF, 0))
+
+    def _writer_of(self, device: str) -> Carrier | None:
+        return self.field.writer_of(device) if self.field is not None else None
 
     def _noticed(self, notice: Notice) -> None:
         log.info("field %s device=%s %s", notice.kind.value, notice.device, notice.text)

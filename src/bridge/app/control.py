@@ -1,23 +1,28 @@
 """What the running bridge answers on its control socket."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from bridge.app.bridge import Bridge
 from bridge.app.views import channel_row, device_row, point_row, server_row
+from bridge.config.fingerprints import fingerprints
 from bridge.control.protocol import ControlError
 from bridge.control.server import Handler, Stream
 from bridge.core.command import Command, Origin
-from bridge.core.errors import ConfigErrors
+from bridge.core.errors import ConfigErrors, FieldError
 from bridge.core.point import Kind, PointDef, Value
+from bridge.field.channel import FieldChannel
+from bridge.field.modbus.scan import scan
 from bridge.field.observe import Frame, Verdict
 
 # s; a write from the command line may take this long
 _WRITE_S = 10.0
 # frames kept for a trace that is not read fast enough
 _TRACE_KEPT = 1000
+_LAST_UNIT_ID = 247
 
 
 def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
@@ -30,6 +35,7 @@ def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
         "status": bound(_status),
         "points": bound(_points),
         "read": bound(_read),
+        "registers": bound(_registers),
         "write": bound(_write),
         "reload": bound(_reload),
     }
@@ -37,7 +43,10 @@ def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
 
 def control_streams(bridge: Bridge) -> Mapping[str, Stream]:
     """Return request -> source of items."""
-    return {"trace": lambda arguments: _trace(bridge, arguments)}
+    return {
+        "trace": lambda arguments: _trace(bridge, arguments),
+        "scan": lambda arguments: _scan(bridge, arguments),
+    }
 
 
 async def _status(bridge: Bridge, _: dict[str, Any]) -> Any:
@@ -64,12 +73,29 @@ async def _read(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     return point_row(definition, bridge.store.get(definition.index), bridge.clock.utc_ns())
 
 
+async def _registers(bridge: Bridge, arguments: dict[str, Any]) -> Any:
+    """The newest raw blocks of a device, as they came."""
+    snapshots = {} if bridge.field is None else bridge.field.snapshots()
+    snapshot = snapshots.get(str(arguments.get("device", "")))
+    if snapshot is None:
+        raise ControlError(f"expected a device ({', '.join(snapshots)}), found {arguments.get('device')}")
+    return [
+        {
+            "function": block.function,
+            "address": block.address,
+            "data": base64.b64encode(block.data).decode(),
+            "utc_ns": block.utc_ns,
+        }
+        for block in snapshot.raw
+    ]
+
+
 async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     definition = _definition(bridge, arguments)
     deadline_ns = bridge.clock.monotonic_ns() + round(_WRITE_S * 1e9)
     origin = Origin("cli", "local", str(arguments.get("user", "")))
     value = value_of(definition, str(arguments.get("value", "")))
-    result = await bridge.commands.submit(Command(definition.index, value, origin, deadline_ns))
+    result = await bridge.commands.router.submit(Command(definition.index, value, origin, deadline_ns))
     return {"outcome": result.outcome.value, "device_code": result.device_code}
 
 
@@ -82,11 +108,7 @@ async def _reload(bridge: Bridge, _: dict[str, Any]) -> Any:
 
 
 async def _trace(bridge: Bridge, arguments: dict[str, Any]) -> AsyncIterator[Any]:
-    name = str(arguments.get("channel", ""))
-    channel = bridge.field.channels.get(name) if bridge.field is not None else None
-    if channel is None:
-        known = ", ".join(bridge.config.channels)
-        raise ControlError(f"expected a channel ({known}), found {name}")
+    channel = _channel(bridge, arguments)
     frames: asyncio.Queue[Frame] = asyncio.Queue(_TRACE_KEPT)
     shift_ns = bridge.clock.utc_ns() - bridge.clock.monotonic_ns()
 
@@ -101,6 +123,34 @@ async def _trace(bridge: Bridge, arguments: dict[str, Any]) -> AsyncIterator[Any
             yield _frame_row(await frames.get(), shift_ns)
     finally:
         channel.ignore(take)
+
+
+async def _scan(bridge: Bridge, arguments: dict[str, Any]) -> AsyncIterator[Any]:
+    """Ask the unit ids of a channel who they are, between the polls."""
+    channel = _channel(bridge, arguments)
+    units = [int(unit) for unit in arguments.get("units", ())]
+    if not units or not all(1 <= unit <= _LAST_UNIT_ID for unit in units):
+        raise ControlError(f"expected unit ids from 1 to {_LAST_UNIT_ID}, found {units}")
+    timeout_s = min(max(float(arguments.get("timeout_s", 0.5)), 0.05), 15.0)
+    known = await asyncio.to_thread(fingerprints, [bridge.config.directory / f for f in bridge.config.file.site.meters])
+    used = {(d.definition.channel, d.definition.unit_id): d.definition.id for d in bridge.config.field}
+    try:
+        async for found in scan(channel, units, known, timeout_s):
+            if isinstance(found, int):
+                yield {"unit": found, "answers": False}
+            else:
+                device = used.get((channel.name, found.unit_id), "")
+                yield {"unit": found.unit_id, "answers": True, "meter": found.meter, "device": device, **found.identity}
+    except FieldError as exc:
+        raise ControlError(str(exc)) from exc
+
+
+def _channel(bridge: Bridge, arguments: dict[str, Any]) -> FieldChannel:
+    name = str(arguments.get("channel", ""))
+    channel = bridge.field.channels.get(name) if bridge.field is not None else None
+    if channel is None:
+        raise ControlError(f"expected a channel ({', '.join(bridge.config.channels)}), found {name}")
+    return channel
 
 
 def _frame_row(frame: Frame, shift_ns: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The channels of the site and who polls them; a reload changes only what changed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bridge.config.model import FieldDevice, SiteConfig
@@ -12,6 +12,7 @@ from bridge.field.channel import FieldChannel, open_channel
 from bridge.field.modbus.notice import Report
 from bridge.field.modbus.poller import ChannelPoller
 from bridge.field.modbus.statistics import DeviceSnapshot
+from bridge.field.modbus.writer import Writer
 from bridge.field.observe import LineCounters
 
 # s; of a device nobody has said anything about
@@ -24,6 +25,7 @@ class _Running:
     devices: tuple[FieldDevice, ...]
     poller: ChannelPoller
     task: asyncio.Task[None]
+    writers: Mapping[str, Writer]
 
 
 class FieldSide:
@@ -65,6 +67,12 @@ class FieldSide:
         """Return the statistics of every device."""
         return {name: snapshot for r in self._running.values() for name, snapshot in r.poller.snapshots().items()}
 
+    def refresh(self, device: str, indexes: list[int]) -> None:
+        """Have points of a device read soon, whatever their poll class."""
+        poller = self.poller_of(device)
+        if poller is not None:
+            self._group.create_task(_refresh(poller, device, indexes), name=f"refresh {device}")
+
     def requests(self) -> int:
         """Return how many requests all devices have been sent."""
         return sum(channel.counters.requests + channel.counters.opened for channel in self.channels.values())
@@ -86,13 +94,19 @@ class FieldSide:
                 return running.poller
         return None
 
+    def writer_of(self, device: str) -> Writer | None:
+        """Return who writes to `device`, None for a device that is gone."""
+        return next((r.writers[device] for r in self._running.values() if device in r.writers), None)
+
     def _start(self, name: str, config: Channel, devices: tuple[FieldDevice, ...]) -> None:
         delays_s = {d.definition.unit_id: d.limits.request_delay_s for d in devices}
         channel = open_channel(name, config, self._clock, asyncio.get_running_loop(), delays_s)
         poller = ChannelPoller(config, devices, channel, self._sink, self._clock, self._report)
         self.channels[name] = channel
         task = self._group.create_task(poller.run(), name=f"poll {name}")
-        self._running[name] = _Running(config, devices, poller, task)
+        ids = [(d, d.definition.id) for d in devices]
+        writers = {id_: Writer(d, channel, self._clock, poller.device(id_).refresh) for d, id_ in ids}
+        self._running[name] = _Running(config, devices, poller, task, writers)
 
     async def _end(self, name: str) -> None:
         running = self._running.pop(name)
@@ -100,3 +114,7 @@ class FieldSide:
         running.task.cancel()
         await asyncio.wait([running.task])
         channel.close()
+
+
+async def _refresh(poller: ChannelPoller, device: str, indexes: list[int]) -> None:
+    await poller.device(device).refresh(indexes)

@@ -1,52 +1,39 @@
-"""The channels of the site as one RawLinePort: what the gateway's process may ask of the lines."""
+"""
+The channels of the site as one RawLinePort: what the gateway's process may ask of the lines.
 
-import asyncio
-import contextlib
+The rule one must not break: the core judges every request itself, whatever the worker has let pass.
+"""
+
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
+from bridge.app.failures import refused
+from bridge.app.tunnels import LineTunnel, open_tunnel
+from bridge.commands.audit import Audit
+from bridge.commands.chain import Fact
+from bridge.commands.policy import address_of
+from bridge.commands.raw import RawDecision
 from bridge.core.clock import Clock
-from bridge.core.errors import (
-    ConnectFailed,
-    ConnectionLost,
-    FieldError,
-    FramingError,
-    LineBusy,
-    RawFailure,
-    RawRefused,
-    ReplyTimeout,
-    RequestRefused,
-)
+from bridge.core.command import Origin
+from bridge.core.errors import FieldError, RawFailure, RawRefused
 from bridge.field.channel import FieldChannel
 from bridge.field.line import Use
-from bridge.modbus.request import only_reads
 
-# s; a client of the gateway never waits longer than this for one device
-MAX_TURNAROUND_S = 15.0
-_FAILURES: tuple[tuple[type[FieldError], RawFailure], ...] = (
-    (ConnectFailed, RawFailure.NOT_CONNECTED),
-    (ConnectionLost, RawFailure.NOT_CONNECTED),
-    (ReplyTimeout, RawFailure.TIMED_OUT),
-    (FramingError, RawFailure.BAD_REPLY),
-    (LineBusy, RawFailure.BUSY),
-    (RequestRefused, RawFailure.REFUSED_BY_POLICY),
-)
-
-
-log = logging.getLogger("bridge.app.lines")
-# s; nobody keeps a line that he does not use
-MAX_IDLE_S = 3600.0
-# bytes given to a line at once: 0.27 s at 9600 baud
-_PIECE = 256
-# (channel, unit id, request PDU) -> why it may not be sent, "" to let it pass
-RawPolicy = Callable[[str, int, bytes], str]
+log = logging.getLogger("bridge.app")
+# what `access:` calls the asker of raw requests
+PROTOCOL = "gateway"
 # (channel, unit id) -> s the device may take
 TimeoutOf = Callable[[str, int], float]
+# s; a client of the gateway never waits longer than this for one device
+MAX_TURNAROUND_S = 15.0
 
 
-def read_only(_channel: str, _unit_id: int, pdu: bytes) -> str:
-    """The policy of a bridge without one: what changes a device is refused, whatever it changes."""
-    return "" if only_reads(pdu) else f"function {pdu[0]} may change the device"
+class RawJudge(Protocol):
+    """Decides about raw requests: `commands.raw.RawPolicy`."""
+
+    def judge(self, pdu: bytes, unit_id: int, channel: str, origin: Origin) -> RawDecision: ...
 
 
 class FieldLines:
@@ -56,10 +43,13 @@ class FieldLines:
         self,
         channels: Mapping[str, FieldChannel],
         clock: Clock,
+        policy: RawJudge,
+        audit: Audit,
         timeout_of: TimeoutOf = lambda channel, unit_id: MAX_TURNAROUND_S,
-        policy: RawPolicy = read_only,
     ) -> None:
-        self._channels, self._clock, self._timeout_of, self._policy = channels, clock, timeout_of, policy
+        self._channels, self._clock, self._audit, self._timeout_of = channels, clock, audit, timeout_of
+        # exchanged by a reload
+        self.policy = policy
 
     async def exchange(
         self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
@@ -68,76 +58,95 @@ class FieldLines:
         asked = self._channels.get(channel)
         if asked is None:
             raise RawRefused(RawFailure.NO_SUCH_CHANNEL, channel)
+        if not pdu:
+            raise RawRefused(RawFailure.REFUSED_BY_POLICY, "expected a function")
+        timeout_s = timeout_s or self._timeout_of(channel, unit_id)
+        decision = self.policy.judge(pdu, unit_id, channel, Origin(PROTOCOL, _host(user), ""))
+        if decision.refusal is not None:
+            await self._audit.refused(
+                _fact(channel, user, unit_id, pdu, decision, "refused_by_policy", decision.refusal)
+            )
+            raise RawRefused(RawFailure.REFUSED_BY_POLICY, decision.refusal)
+        if decision.written is None:
+            return await self._ask(asked, user, unit_id, pdu, deadline_ns, timeout_s)
+        return await self._write(asked, user, unit_id, pdu, deadline_ns, timeout_s, decision)
+
+    def tunnel(
+        self, channel: str, user: str, received: Callable[[bytes], None], idle_s: float
+    ) -> AbstractAsyncContextManager[LineTunnel]:
+        """See `core.ports.Tunnels`."""
+        return open_tunnel(self._channels, channel, user, received, idle_s)
+
+    async def _write(
+        self,
+        asked: FieldChannel,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float,
+        decision: RawDecision,
+    ) -> bytes:
+        """Record that it starts, send it, record what the device said."""
+        try:
+            started = await self._audit.note(_fact(asked.name, user, unit_id, pdu, decision, "started"))
+        except OSError as exc:
+            raise RawRefused(RawFailure.REFUSED_BY_POLICY, "the audit cannot be written") from exc
+        result = RawFailure.TIMED_OUT.value
+        try:
+            reply = await self._ask(asked, user, unit_id, pdu, deadline_ns, timeout_s)
+            result = "done" if not reply or reply[0] == pdu[0] else f"device_refused {reply[1:2].hex()}"
+        except RawRefused as exc:
+            result = exc.failure.value
+            raise
+        finally:
+            await self._note(_fact(asked.name, user, unit_id, pdu, decision, result, of=started.n))
+        return reply
+
+    async def _note(self, fact: Fact) -> None:
+        try:
+            await self._audit.note(fact)
+        except OSError as exc:
+            # the device has it: the client must hear that, whatever our disk says
+            log.error("raw_result_unaudited target=%s error=%s", fact.target, exc.strerror)
+
+    async def _ask(
+        self, asked: FieldChannel, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float
+    ) -> bytes:
         left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9
         if left_s <= 0:
             raise RawRefused(RawFailure.TIMED_OUT)
-        if not pdu:
-            raise RawRefused(RawFailure.REFUSED_BY_POLICY, "expected a function")
-        if refusal := self._policy(channel, unit_id, pdu):
-            raise RawRefused(RawFailure.REFUSED_BY_POLICY, refusal)
-        wait_s = min(timeout_s or self._timeout_of(channel, unit_id), left_s, MAX_TURNAROUND_S)
+        wait_s = min(timeout_s, left_s, MAX_TURNAROUND_S)
         try:
             return await asked.ask(Use.GATEWAY, user, unit_id, pdu, wait_s, attempts=1)
         except FieldError as exc:
-            raise _refused(exc) from exc
-
-    @contextlib.asynccontextmanager
-    async def tunnel(
-        self, channel: str, user: str, received: Callable[[bytes], None], idle_s: float
-    ) -> AsyncIterator["LineTunnel"]:
-        """See `core.ports.Tunnels`."""
-        asked = self._channels.get(channel)
-        if asked is None:
-            raise RawRefused(RawFailure.NO_SUCH_CHANNEL, channel)
-        gone = asyncio.Event()
-
-        def heard(data: bytes) -> None:
-            if data:
-                received(data)
-            else:
-                gone.set()
-
-        try:
-            async with asked.raw(heard) as write:
-                log.info("tunnel begins channel=%s user=%s", channel, user)
-                yield LineTunnel(write, gone, min(idle_s, MAX_IDLE_S))
-        except FieldError as exc:
-            raise _refused(exc) from exc
-        finally:
-            log.info("tunnel ends channel=%s user=%s", channel, user)
+            raise refused(exc) from exc
 
 
-class LineTunnel:
-    """Tunnel of `core.ports`, on a line of this process."""
-
-    def __init__(self, write: Callable[[bytes], float], gone: asyncio.Event, idle_s: float) -> None:
-        self._write, self._gone, self._idle_s = write, gone, idle_s
-        self._loop = asyncio.get_running_loop()
-        self._sent_at = self._loop.time()
-
-    async def send(self, data: bytes) -> None:
-        """As fast as the line carries it: its buffer never holds more than one piece."""
-        for at in range(0, len(data), _PIECE):
-            if self._gone.is_set():
-                raise RawRefused(RawFailure.NOT_CONNECTED, "the line is gone")
-            try:
-                line_s = self._write(data[at : at + _PIECE])
-            except FieldError as exc:
-                raise _refused(exc) from exc
-            await asyncio.sleep(line_s)
-            self._sent_at = self._loop.time()
-
-    async def ended(self) -> RawFailure:
-        while (left_s := self._sent_at + self._idle_s - self._loop.time()) > 0:
-            try:
-                async with asyncio.timeout(left_s):
-                    await self._gone.wait()
-            except TimeoutError:
-                continue
-            return RawFailure.NOT_CONNECTED
-        return RawFailure.IDLE
+def _host(user: str) -> str:
+    """Return the address of a client without its port: the same client again comes from another port."""
+    address = address_of(user)
+    return user if address is None else str(address)
 
 
-def _refused(exc: FieldError) -> RawRefused:
-    failure = next((f for kind, f in _FAILURES if isinstance(exc, kind)), RawFailure.TIMED_OUT)
-    return RawRefused(failure, str(exc))
+def _fact(
+    channel: str,
+    user: str,
+    unit_id: int,
+    pdu: bytes,
+    decision: RawDecision,
+    result: str,
+    reason: str = "",
+    of: int = 0,
+) -> Fact:
+    return Fact(
+        kind="raw",
+        result=result,
+        target=f"{channel} unit {unit_id}",
+        protocol=PROTOCOL,
+        peer=_host(user),
+        role=decision.role,
+        new=pdu.hex(" "),
+        reason=reason,
+        of=of,
+    )

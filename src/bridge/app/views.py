@@ -12,7 +12,10 @@ from bridge.workers.status import Status
 
 
 def point_row(definition: PointDef, sample: Sample, now_ns: int) -> dict[str, Any]:
-    """Return one point as shown: `value` is a number, a text or null; energy is an exact decimal text."""
+    """Return one point as shown: `value` is a number, a text or null; energy is an exact decimal text.
+
+    `raw`: as the point table holds it (an accumulator as its count); `flags`: the quality as a number.
+    """
     age_s = round((now_ns - sample.source_ns) / 1e9, 3) if sample.source_ns else None
     return {
         "point": definition.id,
@@ -21,7 +24,8 @@ def point_row(definition: PointDef, sample: Sample, now_ns: int) -> dict[str, An
         "quality": quality_text(sample.quality),
         "source_ns": sample.source_ns,
         "age_s": age_s,
-        "count": sample.value if definition.kind is Kind.ACCUMULATOR else None,
+        "raw": sample.value,
+        "flags": int(sample.quality),
     }
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli import check, demo, export, live, run, simulate, trace
+from bridge.cli import audit, check, demo, export, live, run, scan, simulate, trace, verify
 
 
 def build() -> typer.Typer:
@@ -24,5 +24,9 @@ def build() -> typer.Typer:
     app.command("read")(live.read)
     app.command("write")(live.write)
     app.command("trace")(trace.trace)
+    app.command("scan")(scan.scan)
+    app.command("probe")(scan.probe)
+    app.command("verify")(verify.verify)
     app.command("export")(export.export)
+    app.add_typer(audit.app)
     return app

@@ -14,7 +14,7 @@ from bridge.config.model import DeviceLimits, FieldDevice, FieldPoint, Register
 from bridge.config.points import Facts, Locked
 from bridge.config.resolve import MeterFacts
 from bridge.config.site import Channel, Device
-from bridge.config.vocabulary import PERIODS_NS, exists
+from bridge.config.vocabulary import KEPT_BY_BRIDGE, PERIODS_NS, RANGES, exists
 from bridge.config.words import near
 from bridge.core.point import DeviceDef, Nominal, PointDef
 from bridge.core.quantity import Quantity
@@ -63,6 +63,7 @@ class Devices:
             points=tuple(self._point(id_, point, mid, periods, limits) for point in points),
             periods_ns={poll: period for poll, period in periods.items() if poll in used},
             serial=_in_order(facts.serial, device),
+            signatures=facts.signatures,
         )
 
     def _model(self, path: Path, device: Device, facts: MeterFacts) -> tuple[str, bool]:
@@ -145,14 +146,16 @@ class Devices:
         write = None if locked else facts.write
         period = periods[facts.poll]
         margin = round(STALE_TIMEOUTS * (limits.timeout_s + limits.request_delay_s) * 1e9)
-        low, high = facts.limits or (None, None)
+        kept = facts.read is None and facts.meaning.quantity in KEPT_BY_BRIDGE
+        low, high = facts.limits or (RANGES.get(facts.meaning.quantity, (None, None))[:2] if kept else (None, None))
         definition = PointDef(
             index=self._next_index,
             id=f"{id_}.{facts.name}",
             kind=facts.kind,
             unit=facts.unit,
-            writable=write is not None,
-            stale_after_ns=STALE_PERIODS * period + margin if period else 0,
+            writable=write is not None or kept,
+            # what the bridge computes is as old as what it is computed from
+            stale_after_ns=STALE_PERIODS * period + margin if period and facts.read is not None else 0,
             declared_at=facts.declared_at,
             role=facts.role,
             meaning=facts.meaning,
@@ -170,7 +173,13 @@ class Devices:
             brick=facts.brick,
         )
         self._next_index += 1
-        return FieldPoint(definition, facts.read, facts.poll, facts.certainty, write)
+        return FieldPoint(definition, facts.read, facts.poll, facts.certainty, write, _shut(facts) if locked else ())
+
+
+def _shut(facts: Facts) -> tuple[Register, ...]:
+    """Return the registers behind a locked point: where it is read and where it would be written."""
+    written = facts.write.register if facts.write is not None else None
+    return tuple(register for register in (facts.read, written) if register is not None)
 
 
 def _adapted(points: dict[str, Facts], device: Device, file: MeterFile) -> list[Facts]:

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 
 from bridge.config import library as shipped
+from bridge.config.access_check import check_access
 from bridge.config.channels import check_channels
+from bridge.config.derived import with_derived
 from bridge.config.devices import Devices, periods_ns
 from bridge.config.faults import Faults, unique
 from bridge.config.marked import Marked
 from bridge.config.meters import Library
-from bridge.config.model import FieldDevice, ProjectionFile, SiteConfig
+from bridge.config.model import FieldDevice, Formula, ProjectionFile, SiteConfig
 from bridge.config.names import check_names, protocols, renamed
 from bridge.config.resolve import MeterFacts, meter_facts
 from bridge.config.site import SiteFile
@@ -43,6 +45,12 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
     check_names(marked, file, faults)
     check_channels(marked, file, faults)
     field = _devices(marked, file, meters, faults)
+    formulas: tuple[Formula, ...] = ()
+    if not faults.errors:
+        # without all meters every formula would seem wrong, and every rule would seem to match nothing
+        field, formulas = with_derived(field, marked, file, faults)
+    if not faults.errors:
+        check_access(marked, file.access, file.channels, field, faults)
     faults.raise_if_any()
     return SiteConfig(
         file=file,
@@ -54,6 +62,7 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
         projections=projections,
         services=file.services,
         access=file.access,
+        formulas=formulas,
         warnings=tuple(faults.warnings),
         renamed=renamed(file),
     )

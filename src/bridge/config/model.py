@@ -5,14 +5,16 @@ Made by `config.load`; every name is resolved, every address is a 0-based wire a
 """
 
 import dataclasses
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+from bridge.config.access import AccessFile
 from bridge.config.marked import Marked
 from bridge.config.meter import Certainty, PfSign, PollClass, RegisterType, Table, WordOrder
+from bridge.config.services import ServicesFile
 from bridge.config.site import Channel, SiteFile
 from bridge.core.errors import ConfigError
 from bridge.core.point import DeviceDef, PointDef
@@ -57,13 +59,17 @@ class WriteTo:
 
 @dataclass(frozen=True, slots=True)
 class FieldPoint:
-    """One point of a device as the poller and the writer need it. `read` None: the bridge computes it itself."""
+    """
+    One point of a device as the poller and the writer need it. `read` None: the bridge computes it itself. `locked`:
+    of what a MID meter bills by, the registers that nobody may write, the gateway's clients included.
+    """
 
     definition: PointDef
     read: Register | None
     poll: PollClass
     certainty: Certainty
     write: WriteTo | None = None
+    locked: tuple[Register, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,23 @@ class DeviceLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """What stands in a register of every device of a meter file: `equals` the whole value, else its beginning."""
+
+    register: Register
+    text: str
+    equals: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """How a scan recognises a meter: all of the signatures must hold."""
+
+    meter: str
+    signatures: tuple[Signature, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FieldDevice:
     """One meter. `periods_ns`: of every poll class its points use. `serial`: the register of its serial number."""
 
@@ -88,6 +111,26 @@ class FieldDevice:
     points: tuple[FieldPoint, ...]
     periods_ns: Mapping[PollClass, int]
     serial: Register | None = None
+    signatures: tuple[Signature, ...] = ()
+
+
+class Operation(enum.Enum):
+    """What a derived point of the site is computed by."""
+
+    SUM = "sum"
+    AVERAGE = "average"
+    RATIO = "ratio"
+    UNBALANCE = "unbalance"
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """How the point `output` of `services.derived` is computed; ids of points. `minus`: with SUM only."""
+
+    output: str
+    operation: Operation
+    inputs: tuple[str, ...]
+    minus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +147,7 @@ class SiteConfig:
     """
     Everything of one site. `directory`: of site.yaml. `points` and `devices` are those of `field` in its order.
 
+    `formulas`: of the points that `services.derived` declares, in the order of the file: each needs only what is above.
     `warnings`: what works but is probably not meant. `renamed`: device id before -> now, for the ledger.
     """
 
@@ -114,8 +158,9 @@ class SiteConfig:
     channels: Mapping[str, Channel]
     field: tuple[FieldDevice, ...]
     projections: tuple[ProjectionFile, ...]
-    services: Mapping[str, Any]
-    access: Mapping[str, Any]
+    services: ServicesFile
+    access: AccessFile
+    formulas: tuple[Formula, ...] = ()
     warnings: tuple[ConfigError, ...] = ()
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

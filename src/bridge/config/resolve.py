@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from bridge.config.addresses import register_count, wire_address
 from bridge.config.faults import Faults, Wrong
 from bridge.config.marked import Path
+from bridge.config.meter import MeterFile, Table
 from bridge.config.meters import Meter
-from bridge.config.model import Register
+from bridge.config.model import Register, Signature
 from bridge.config.overlaps import overlapping
 from bridge.config.points import Facts, point_facts
 
@@ -19,6 +20,7 @@ class MeterFacts:
     meter: Meter
     points: Mapping[str, Facts]
     serial: Register | None
+    signatures: tuple[Signature, ...]
     forbidden: tuple[tuple[int, int], ...]
     # no mistake in the file: what a device says about its points can be judged
     sound: bool
@@ -50,7 +52,18 @@ def meter_facts(meter: Meter, faults: Faults) -> MeterFacts:
         faults.at(marked, ("points",), "expected at least one point, found none")
     serial, forbidden = _serial(meter, faults), _forbidden(meter, faults)
     sound = len(faults.errors) == before and len(points) == len(marked.data["points"])
-    return MeterFacts(meter, points, serial, forbidden, sound)
+    return MeterFacts(meter, points, serial, signatures_of(file), forbidden, sound)
+
+
+def signatures_of(file: MeterFile) -> tuple[Signature, ...]:
+    """Return what identifies the meters of a file; its addresses are wire addresses whatever the file's addressing."""
+    listed = file.identify if isinstance(file.identify, tuple) else (file.identify,) if file.identify else ()
+    found = []
+    for one in listed:
+        register = Register(Table(one.function), one.address, one.registers, one.type, file.modbus.word_order)
+        text = one.startswith if one.equals is None else str(one.equals)
+        found.append(Signature(register, text or "", one.equals is not None))
+    return tuple(found)
 
 
 def _serial(meter: Meter, faults: Faults) -> Register | None:

@@ -1,10 +1,12 @@
 """What mappings/<site>/site.yaml may say (CONFIG.md, docs/configuration.md)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from bridge.config.access import AccessFile
 from bridge.config.meter import NominalFile, PollClass, WordOrder
+from bridge.config.services import ServicesFile
 from bridge.core.point import Wiring
 
 Period = Annotated[str, msgspec.Meta(description="a time such as 500ms, 2s, 1m or 1h")]
@@ -113,14 +115,13 @@ class SiteKey(_Strict, frozen=True):
 
 class SiteFile(_Strict, frozen=True):
     """
-    site.yaml. `projections`: protocol -> file beside this one; absent = off. `services` and `access` are read by the
-    packages they configure.
+    site.yaml. `projections`: protocol -> file beside this one; absent = off.
     """
 
     site: SiteKey
     channels: dict[str, Channel]
     devices: dict[str, Device]
     poll: dict[PollClass, Period] = {}
-    services: dict[str, Any] = {}
-    access: dict[str, Any] = {}
+    services: ServicesFile = ServicesFile()
+    access: AccessFile = AccessFile()
     projections: dict[str, str] = {}

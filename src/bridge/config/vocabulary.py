@@ -56,6 +56,18 @@ RANGES: Mapping[Quantity, tuple[float, float, str]] = MappingProxyType(
     }
 )
 
+# Commands and settings that a point without a register stands for: the bridge itself obeys them
+KEPT_BY_BRIDGE = frozenset(
+    {
+        Q.RESET_DEMAND_PEAK,
+        Q.RESET_MIN_MAX,
+        Q.DEMAND_INTERVAL,
+        Q.OVERLOAD_THRESHOLD,
+        Q.VOLTAGE_UNBALANCE_THRESHOLD,
+        Q.CURRENT_UNBALANCE_THRESHOLD,
+    }
+)
+
 _MULTISTATE = frozenset({Q.ENERGY_DIRECTION, Q.ACTIVE_TARIFF, Q.TARIFF_SELECT, Q.MODBUS_BAUDRATE, Q.NETWORK_TYPE})
 _IDENTITY = frozenset({Q.SERIAL_NUMBER, Q.MODEL, Q.VENDOR, Q.FIRMWARE_VERSION, Q.DEVICE_NAME})
 _COMMANDS = frozenset({Q.RESET_DEMAND_PEAK, Q.RESET_MIN_MAX, Q.RESET_PARTIAL_ENERGY, Q.SYNC_CLOCK, Q.TARIFF_SELECT})

@@ -95,6 +95,8 @@ class ControlServer:
                 await _send(writer, Answer(request.id, item=item.result()))
         finally:
             gone.cancel()
+            # the next request is read only when nobody else reads
+            await asyncio.wait((gone,))
 
 
 _END = object()

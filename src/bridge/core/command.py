@@ -15,6 +15,16 @@ class Origin(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unkn
     user: str
 
 
+class Mode(enum.Enum):
+    """How a command is meant: at once, or in two steps (select before operate)."""
+
+    DIRECT = "direct"
+    # judge it and keep it for a while; nothing is written
+    SELECT = "select"
+    # carry out what the same origin selected before, with the same value
+    OPERATE = "operate"
+
+
 class Command(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
     """
     Set one point. `deadline_ns`: CLOCK_MONOTONIC, which every process of one machine shares; a command
@@ -25,10 +35,11 @@ class Command(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unk
     value: Value
     origin: Origin
     deadline_ns: int
+    mode: Mode = Mode.DIRECT
 
 
 class Outcome(enum.Enum):
-    """What became of a command. DONE means: the device confirmed it, and a read-back shows it."""
+    """What became of a command. DONE means: the device confirmed it, and a read-back shows it (SELECT: it is kept)."""
 
     DONE = "done"
     REFUSED_BY_POLICY = "refused_by_policy"

@@ -25,6 +25,11 @@ from bridge.simulator.words import Raw, raw_of
 
 _POWERS = frozenset({Quantity.ACTIVE_POWER, Quantity.REACTIVE_POWER, Quantity.APPARENT_POWER})
 
+# commands that act on the step from 0 to 1 and fall back to idle
+_ON_THE_STEP = frozenset(
+    {Quantity.RESET_DEMAND_PEAK, Quantity.RESET_MIN_MAX, Quantity.RESET_PARTIAL_ENERGY, Quantity.SYNC_CLOCK}
+)
+
 
 class Fault(enum.Enum):
     """What is wrong with a device. DEAD: never answers. LATE: after the master's time-out."""
@@ -65,6 +70,8 @@ class SimulatedMeter:
         self._static = background(device, self.state.serial, self._exponents, holes)
         self._tables = {table: dict(words) for table, words in self._static.items()}
         self._fresh = False
+        # commands that were given since the last step and still read 1
+        self._given: dict[str, Value] = {}
         self.functions = frozenset(
             {table.value for table in self._tables} | {f for p in self._writes if p.write for f in p.write.functions}
         )
@@ -72,6 +79,7 @@ class SimulatedMeter:
     def step(self, utc_ns: int, elapsed_ns: int) -> None:
         """Go on by `elapsed_ns` to the time of day `utc_ns`."""
         self.state.step(utc_ns, elapsed_ns)
+        self._given.clear()
         self._fresh = False
 
     def shown(self) -> dict[str, Shown]:
@@ -196,6 +204,8 @@ class SimulatedMeter:
         for entry in self._entries.values():
             cell = entry.cell
             entry.raw = cell.raw(entry.source()) if entry.pinned is None else entry.pinned
+            if cell.definition.name in self._given:
+                entry.raw = cell.exact_raw(self._given[cell.definition.name])
             register = cell.register
             table_words = self._tables[register.table]
             words = cell.words(entry.raw)
@@ -215,6 +225,10 @@ class SimulatedMeter:
 
     def _carry_out(self, point: FieldPoint, value: Value) -> None:
         state = self.state
+        if point.definition.meaning.quantity in _ON_THE_STEP:
+            if not value:
+                return
+            self._given[point.definition.name] = value
         match point.definition.meaning.quantity:
             case Quantity.RESET_DEMAND_PEAK:
                 state.reset_demands()

@@ -1,4 +1,4 @@
-"""What stands in a device's tables besides its points: holes, scale factors, the serial number. Pure."""
+"""What stands in a device's tables besides its points: holes, scale factors, serial number, signatures. Pure."""
 
 import enum
 import itertools
@@ -50,8 +50,12 @@ def background(device: FieldDevice, serial: str, exponents: Exponents, holes: Ho
         if address is not None:
             tables.setdefault(table, {})[address] = exponent & 0xFFFF
     if device.serial is not None:
-        for at, word in enumerate(_serial_words(device.serial, serial), device.serial.address):
+        for at, word in enumerate(_identity_words(device.serial, serial), device.serial.address):
             tables[device.serial.table][at] = word
+    for signature in device.signatures:
+        words = tables.setdefault(signature.register.table, {})
+        for at, word in enumerate(_identity_words(signature.register, signature.text), signature.register.address):
+            words[at] = word
     if holes is Holes.FILLED:
         for table, words in tables.items():
             if table not in BITS:
@@ -96,12 +100,12 @@ def _exponent(definition: PointDef, register: Register, value: Value) -> int:
     return _COARSEST
 
 
-def _serial_words(register: Register, serial: str) -> tuple[int, ...]:
+def _identity_words(register: Register, text: str) -> tuple[int, ...]:
     if register.type in (RegisterType.STRING, RegisterType.STRING16):
         room = register.count * (1 if register.type is RegisterType.STRING16 else 2)
-        return words_of(serial[:room], register.type, register.order, register.count)
+        return words_of(text[:room], register.type, register.order, register.count)
     low, high = INTEGER_RANGE.get(register.type, (0, 0))
-    number = low + int(serial) % (high - low + 1)
+    number = low + int(text) % (high - low + 1)
     return words_of(number, register.type, register.order, register.count)
 
 

@@ -83,6 +83,8 @@ class Simulation:
                 _baud(site.channels[device.definition.channel]),
             )
             for device in site.field
+            # one without is made of derived points only
+            if device.definition.channel
         }
         try:
             channels = {

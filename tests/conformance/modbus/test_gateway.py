@@ -8,10 +8,10 @@ import pytest
 from pymodbus import FramerType
 from pymodbus.client import AsyncModbusTcpClient
 
-from bridge.app.lines import RawPolicy
+from bridge.core.command import Origin
 from bridge.modbus.frame import rtu_frame
 from tests.support.certificates import Authority
-from tests.support.gateway_site import HOST, device, facts, gateway
+from tests.support.gateway_site import HOST, Everything, device, facts, gateway, nothing_written
 from tests.support.modbus_raw import RawClient
 from tests.support.real_meter import prompt
 from tests.support.workers import until
@@ -52,11 +52,6 @@ class Meter:
         return [(unit_id, pdu) for unit_id, pdu in self.asked if pdu[0] not in (3, 4)]
 
 
-def everything(channel: str, unit_id: int, pdu: bytes) -> str:
-    """The policy of a core that lets everything pass."""
-    return ""
-
-
 @pytest.mark.parametrize("function", WRITES)
 async def test_a_gateway_nobody_configured_writes_nothing(function: int, tmp_path: Path) -> None:
     # BARS S1
@@ -90,7 +85,7 @@ async def test_what_the_mapping_allows_the_core_still_refuses(tmp_path: Path) ->
 async def test_what_both_policies_allow_reaches_the_device_as_it_is(tmp_path: Path) -> None:
     meter = Meter()
     async with (
-        gateway(tmp_path, PORT, SITE, meter, everything, policy=ALLOW_ALL) as running,
+        gateway(tmp_path, PORT, SITE, meter, Everything(), policy=ALLOW_ALL) as running,
         await RawClient.connect(running.port) as client,
     ):
         for pdu, reply in WRITES.values():
@@ -105,7 +100,7 @@ async def test_a_broadcast_goes_out_without_a_reply_and_only_in_functions_of_the
     # F-08
     meter = Meter()
     async with (
-        gateway(tmp_path, PORT, SITE, meter, everything, policy=ALLOW_ALL) as running,
+        gateway(tmp_path, PORT, SITE, meter, Everything(), policy=ALLOW_ALL) as running,
         await RawClient.connect(running.port) as client,
     ):
         client.send(0, bytes.fromhex(WRITES[16][0]))
@@ -172,7 +167,7 @@ async def test_modbus_security_allows_what_the_role_of_the_certificate_may(
     tls = {"certificate": str(certificate), "key": str(key), "client_ca": str(authority.file)}
     secure = {"port": SECURE_PORT, "tls": tls}
     roles = {"reader": [3, 4], "engineer": [3, 6]}
-    async with gateway(tmp_path, PORT, SITE, Meter(), everything, policy=ALLOW_ALL, secure=secure, roles=roles):
+    async with gateway(tmp_path, PORT, SITE, Meter(), Everything(), policy=ALLOW_ALL, secure=secure, roles=roles):
         async with await RawClient.connect(SECURE_PORT, authority.client_context(own)) as client:
             assert await client.ask(11, READ) == read
             assert await client.ask(11, bytes.fromhex("0600070001")) == write
@@ -216,9 +211,7 @@ async def _connected(client: AsyncModbusTcpClient) -> None:
 
 def test_the_core_lets_nothing_be_written_by_itself() -> None:
     # the seam where the site's write policy stands
-    from bridge.app.lines import read_only
-
-    policy: RawPolicy = read_only
-    assert all(policy("riser", 11, bytes.fromhex(pdu)) for pdu, _ in WRITES.values())
-    assert policy("riser", 11, b"\x64\x04")
-    assert policy("riser", 11, READ) == ""
+    policy, origin = nothing_written(), Origin("gateway", "10.0.0.9", "")
+    assert all(policy.judge(bytes.fromhex(pdu), 11, "riser", origin).refusal for pdu, _ in WRITES.values())
+    assert policy.judge(b"\x64\x04", 11, "riser", origin).refusal
+    assert policy.judge(READ, 11, "riser", origin).refusal is None

@@ -40,7 +40,7 @@ devices:
   flat: {meter: acme, model: A1, channel: line, unit: 1, labels: {tenant: "12"}, poll: {fast: 2s}, invert: [1]}
   shop: {meter: acme, model: A2, channel: lan, unit: 248, ct_ratio: 12.5, pt_ratio: 2, skip: ["*_import"], was: old}
 poll: {slow: 30s, on_change: 1h}
-services: {demand: {interval: 15m}}
+services: {demand: {interval_min: 15}}
 projections: {modbus: modbus.yaml}
 """
 WORDS = ["~", "{}", "[]", "-1", "0", "1", "65536", "1e308", "1e-308", "18446744073709551615", '""', "x", "true", "off"]

@@ -310,6 +310,9 @@ def test_what_the_b_smart_does_not_have_is_no_register_of_it() -> None:
         "energy_direction",
         "demand_peak_current",
         "demand_peak_timestamp",
+        "reset_demand_peak",
+        "demand_interval",
+        "overload_threshold",
     }
 
 

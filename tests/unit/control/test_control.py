@@ -78,6 +78,14 @@ async def test_a_stream_ends_with_its_source(state_dir: Path) -> None:
     assert await asyncio.to_thread(listen) == [0, 1, 2]
 
 
+async def test_a_request_after_a_stream_is_answered(state_dir: Path) -> None:
+    def both() -> tuple[list[Any], Any]:
+        with ControlClient(state_dir, timeout_s=5) as client:
+            return list(client.stream("count", upto=2)), client.ask("echo", a=1)
+
+    assert await asyncio.to_thread(both) == ([0, 1], {"a": 1})
+
+
 async def test_a_stream_ends_when_its_client_goes(state_dir: Path) -> None:
     def leave() -> None:
         client = ControlClient(state_dir, timeout_s=5)

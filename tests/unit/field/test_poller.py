@@ -357,7 +357,7 @@ async def test_a_meter_that_lies_about_its_reply_is_never_believed(lie: object) 
     bench, meter = one(point(0, 100))
     meter.registers = {100: 7}
     await bench.run(4)
-    meter.lie = lie  # type: ignore[method-assign]
+    meter.lie = lie  # type: ignore[assignment]
     meter.registers = {100: 8}
     await bench.run(30)
     await bench.stop()

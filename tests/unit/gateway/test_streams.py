@@ -9,10 +9,28 @@ from bridge.modbus.frame import rtu_frame, tcp_frame
 
 # one request of every function whose length is known, and two that nobody knows
 PDUS = [
-    *map(bytes.fromhex, ("0100000010", "0200050001", "03000a007d", "04ffff0001", "050007ff00", "0600070001", "07")),
-    *map(bytes.fromhex, ("0800010000", "0b", "0c", "0f0003000a02ffff", "1000030002040001ffff", "11")),
-    *map(bytes.fromhex, ("140706000400010002", "15090600040007000100ff", "16000400f20025")),
-    *map(bytes.fromhex, ("1700030006000e00030600ff00ff00ff", "1804de", "2b0e0100")),
+    bytes.fromhex(text)
+    for text in [
+        "0100000010",
+        "0200050001",
+        "03000a007d",
+        "04ffff0001",
+        "050007ff00",
+        "0600070001",
+        "07",
+        "0800010000",
+        "0b",
+        "0c",
+        "0f0003000a02ffff",
+        "1000030002040001ffff",
+        "11",
+        "140706000400010002",
+        "15090600040007000100ff",
+        "16000400f20025",
+        "1700030006000e00030600ff00ff00ff",
+        "1804de",
+        "2b0e0100",
+    ]
 ]
 
 

@@ -26,7 +26,7 @@ GOLDEN_2 = {
     ),
     "command": (
         wire.CommandRequest(3, Command(7, True, ORIGIN, 5)),
-        "0000001d9316039407c393a4646e7033ae31302e302e302e373a3230303030a005",
+        "000000249316039507c393a4646e7033ae31302e302e302e373a3230303030a005a6646972656374",
     ),
     "stop": (wire.Stop(), "00000002910a"),
     "raw": (

@@ -1,11 +1,10 @@
 """What a device did so far, for health, metrics and the web pages."""
 
 import enum
-from collections import deque
 from dataclasses import dataclass, field
 
-# Blocks whose registers are kept for diagnosis; the longest has 250 bytes.
-_RAW_BLOCKS = 32
+# Blocks whose newest registers are kept for diagnosis and verification; the longest has 250 bytes.
+_RAW_BLOCKS = 128
 
 
 class DeviceState(enum.Enum):
@@ -72,7 +71,8 @@ class DeviceStatistics:
     last_good_ns: int = 0
     blocks: int = 0
     serial_number: str = ""
-    raw: deque[RawBlock] = field(default_factory=lambda: deque(maxlen=_RAW_BLOCKS))
+    # newest reply last, one of each block: by function, address and length
+    raw: dict[tuple[int, int, int], RawBlock] = field(default_factory=dict)
 
     def replied(self, took_s: float, utc_ns: int) -> None:
         """A reply came, a device's exception included."""
@@ -82,6 +82,14 @@ class DeviceStatistics:
         self.last_s = took_s
         self.replies += 1
         self.last_good_ns = utc_ns
+
+    def keep(self, block: RawBlock) -> None:
+        """Keep the registers of a reply in place of the last ones of the same block."""
+        key = block.function, block.address, len(block.data)
+        self.raw.pop(key, None)
+        if len(self.raw) >= _RAW_BLOCKS:
+            del self.raw[next(iter(self.raw))]
+        self.raw[key] = block
 
     def refused(self, code: int, error: str) -> None:
         """The reply was an exception."""
@@ -107,5 +115,5 @@ class DeviceStatistics:
             self.last_good_ns,
             self.blocks,
             self.serial_number,
-            tuple(self.raw),
+            tuple(self.raw.values()),
         )

@@ -1,9 +1,12 @@
 """modbus.yaml -> the plan: which registers show which points."""
 
+from collections.abc import Iterator
+
 from bridge.core.errors import ProjectionError
 from bridge.core.point import PointDef
 from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts
 from bridge.projections.modbus.custom import entry_blocks
+from bridge.projections.modbus.formats import Format
 from bridge.projections.modbus.layout import Choice, Chooser, device_block, unit_of
 from bridge.projections.modbus.plan import Block, Identity, Place, Plan
 from bridge.projections.modbus.settings import MapMode, Mapping
@@ -56,7 +59,20 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     )
     items = [item for block in blocks for item in block.items]
     grants = Grant.COMMANDS if any(item.writable for item in items) else Grant.NOTHING
-    return Projected(plan, Needs(frozenset(item.index for item in items), grants), (mapping.listener,))
+    needs = Needs(frozenset(item.index for item in items), grants)
+    return Projected(plan, needs, (mapping.listener,), tries=tuple(_tries(blocks)))
+
+
+def _tries(blocks: list[Block]) -> Iterator[str]:
+    """Yield a read of the first float a person will understand; mbpoll swaps words (-B) to our high word first."""
+    for block in blocks:
+        for item in block.items:
+            for field in item.fields:
+                if field.format is Format.FLOAT32:
+                    place = block.places[0]
+                    address = place.registers + field.address
+                    yield f"mbpoll -m tcp -p {{port}} -a {place.unit} -0 -r {address} -c 4 -t 4:float -B -1 {{host}}"
+                    return
 
 
 def _known(mapping: Mapping, points: dict[str, PointDef], devices: set[str]) -> None:

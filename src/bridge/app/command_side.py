@@ -1,0 +1,122 @@
+"""Everything about writing, put together: policy, router, audit, raw requests; reloaded together."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+
+from bridge.app.lines import FieldLines, TimeoutOf
+from bridge.commands.audit import Audit
+from bridge.commands.audit_files import AuditFiles
+from bridge.commands.chain import Fact, Record
+from bridge.commands.local import LocalCommands
+from bridge.commands.policy import WritePolicy
+from bridge.commands.raw import raw_policy
+from bridge.commands.resets import Resets, write_whole
+from bridge.commands.router import CarrierOf, CommandRouter
+from bridge.config.model import SiteConfig
+from bridge.core.clock import Clock
+from bridge.core.command import CommandResult
+from bridge.core.ports import PointReader
+from bridge.field.channel import FieldChannel
+
+log = logging.getLogger("bridge.app")
+# s for commands under way to end and be recorded
+_END_S = 1.0
+# Folder of the audit inside the state directory
+AUDIT_FOLDER = "audit"
+
+
+class CommandSide:
+    """Loop thread only. `local`: where services say which commands they obey themselves."""
+
+    def __init__(self, points: PointReader, config: SiteConfig, clock: Clock, carrier_of: CarrierOf) -> None:
+        """Raises: OSError when the audit cannot be opened."""
+        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        limits = config.access.audit
+        files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
+        self._repaired = files.repaired
+        self._clock = clock
+        self.audit = Audit(lambda fact, time: asyncio.to_thread(files.append, fact, time), clock, _told)
+        self.local = LocalCommands()
+        self._under_way: set[asyncio.Task[CommandResult]] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        resets = Resets(config.state_dir, lambda path, data: asyncio.to_thread(write_whole, path, data))
+        self.router = CommandRouter(points, self.audit, self.local, resets, clock, carrier_of, self._spawn)
+        self._lines: FieldLines | None = None
+        self.apply(config)
+
+    def apply(self, config: SiteConfig) -> None:
+        """Take over a configuration."""
+        self._config = config
+        policy = WritePolicy(config.access)
+        self.router.apply(policy, config.access.limits)
+        self._raw = raw_policy(config, policy.roles)
+        if self._lines is not None:
+            self._lines.policy = self._raw
+
+    def lines(self, channels: Mapping[str, FieldChannel], timeout_of: TimeoutOf) -> FieldLines:
+        """Return what the gateway's worker may ask of the lines."""
+        self._lines = FieldLines(channels, self._clock, self._raw, self.audit, timeout_of)
+        return self._lines
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Begin; commands are carried out as tasks of `group`."""
+        self._group = group
+        self._keeping = group.create_task(self._keep(), name="audit")
+
+    async def stop(self) -> None:
+        """End after the channels are closed, which ends the commands under way; then record what is left to record."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_END_S)
+        for task in list(self._under_way):
+            task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+
+    async def _keep(self) -> None:
+        if self._repaired:
+            log.error("audit_damaged %s", self._repaired)
+            await self._note(Fact(kind="audit", result="damaged", reason=self._repaired))
+        await self.audit.run()
+
+    async def reloaded(self, fault: str) -> None:
+        """Record a change of configuration, or why it was refused."""
+        await self._note(Fact(kind="configuration", result="refused" if fault else "done", target="site", reason=fault))
+
+    async def _note(self, fact: Fact) -> None:
+        try:
+            await self.audit.note(fact)
+        except OSError as exc:
+            log.error("audit_not_written kind=%s error=%s", fact.kind, exc.strerror)
+
+    def _spawn(self, command: Coroutine[None, None, CommandResult]) -> asyncio.Task[CommandResult]:
+        assert self._group is not None, "a command before `start`"
+        task = self._group.create_task(command)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+
+def audit_folder(state_dir: Path) -> Path:
+    """Return where the audit of a bridge with this state directory is."""
+    return state_dir / AUDIT_FOLDER
+
+
+def _told(record: Record) -> None:
+    log.info(
+        "audit n=%d kind=%s target=%s result=%s protocol=%s peer=%s user=%s reason=%s repeated=%d",
+        record.n,
+        record.kind,
+        record.target,
+        record.result,
+        record.protocol,
+        record.peer,
+        record.user,
+        record.reason,
+        record.repeated,
+    )

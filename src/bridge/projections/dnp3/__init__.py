@@ -1,0 +1,1 @@
+"""Projection DNP3: our own outstation (IEEE 1815 level 2 and what meters need)."""

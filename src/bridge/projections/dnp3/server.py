@@ -1,0 +1,139 @@
+"""Point image -> DNP3: the projection's life in its worker."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import ClassVar
+
+import msgspec
+
+from bridge.core.listener import Listener
+from bridge.core.point import Batch
+from bridge.core.ports import Listening, Projection, ProjectionContext
+from bridge.projections.dnp3 import probe
+from bridge.projections.dnp3.attributes import attributes
+from bridge.projections.dnp3.backend import Commands, MasterBackend, command_event, outputs_of
+from bridge.projections.dnp3.connection import Connection
+from bridge.projections.dnp3.controls import CommandStatus, Control
+from bridge.projections.dnp3.feed import Feed
+from bridge.projections.dnp3.masters import TICK_S, Master, Masters
+from bridge.projections.dnp3.plan import Plan
+from bridge.projections.dnp3.time_base import TimeBase
+
+# Filled here; the guard has its own beside them.
+COUNTERS = (
+    "masters",
+    "requests",
+    "bytes_in",
+    "bytes_out",
+    "crc_errors",
+    "strange_frames",
+    "events",
+    "events_lost",
+    "confirm_timeouts",
+    "controls_done",
+    "controls_refused",
+    "refused_functions",
+    "refused_full",
+    "refused_peer",
+    "clock_offset_ms",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What there is once the listener is open."""
+
+    listener: Listener
+    listening: Listening
+    masters: Masters
+
+
+class Server:
+    Plan: ClassVar[type[msgspec.Struct]] = Plan
+
+    def __init__(self) -> None:
+        self._open: _Open | None = None
+
+    async def run(self, ctx: ProjectionContext) -> None:
+        plan = ctx.plan
+        assert isinstance(plan, Plan)
+        ctx.counters.update(dict.fromkeys(COUNTERS, 0))
+        time_base = TimeBase(ctx.clock)
+        feed = Feed(ctx.points, plan.points, time_base, plan.frozen)
+        unsubscribe = _nothing
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                masters = _masters(ctx, plan, feed, time_base, tasks.create_task)
+
+                def changed(batch: Batch) -> None:
+                    feed.update(batch)
+                    masters.changed()
+
+                unsubscribe = ctx.points.subscribe(feed.indexes(), changed)
+                listening = await ctx.listeners.stream(lambda: Connection(masters, ctx.counters), plan.listener)
+                self._open = _Open(plan.listener, listening, masters)
+                ctx.ready()
+                while True:
+                    await asyncio.sleep(TICK_S)
+                    masters.tick()
+                    masters.count(ctx.counters)
+                    ctx.counters["events"] = feed.tables.number
+        finally:
+            unsubscribe()
+            if self._open is not None:
+                self._open.listening.close()
+
+    @property
+    def port(self) -> int:
+        """The port of the listener. Raises: AssertionError before `run` listens."""
+        assert self._open is not None
+        return self._open.listening.port
+
+    async def probe(self) -> None:
+        """Raises: as `probe.ask`."""
+        now = self._open
+        assert now is not None, "probe before run"
+        await probe.ask(now.listener, now.listening.port, now.masters.own_ports)
+
+
+def _masters(
+    ctx: ProjectionContext,
+    plan: Plan,
+    feed: Feed,
+    time_base: TimeBase,
+    spawn: Callable[[Coroutine[None, None, None]], object],
+) -> Masters:
+    def report(control: Control, status: CommandStatus) -> None:
+        if plan.command_class:
+            feed.tables.report_command(command_event(control, status, plan.command_class, time_base.now_ms()))
+
+    outputs = outputs_of(plan.points, ctx.points.definition)
+    commands = Commands(outputs, ctx.commands, ctx.clock, ctx.counters, spawn, report)
+    made: list[Master] = []
+    for master_plan in (*plan.masters, probe.PROBE):
+        backend = MasterBackend(master_plan, commands, time_base)
+        about = attributes(
+            plan.identity, own_version(), feed.tables, master_plan.max_controls, master_plan.fragment_bytes
+        )
+        master = Master(master_plan, feed.tables, backend, about)
+        backend.attach(master)
+        made.append(master)
+    *masters, asking = made
+    return Masters(masters, asking, asyncio.get_running_loop().time)
+
+
+def own_version() -> str:
+    """Return the version of the installed bridge; a source tree has none."""
+    try:
+        return version("meterbridge")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _nothing() -> None:
+    """Not subscribed yet."""
+
+
+PROJECTION: type[Projection] = Server

@@ -1,0 +1,1 @@
+"""The point table as an IEC 61850 server (MMS): typed logical nodes, data sets, reports, controls."""

@@ -1,0 +1,114 @@
+"""
+The life of one MMS server of libiec61850: configuration, start order, stop order.
+
+Order that must hold: model, server, handlers, start; then stop, destroy server, destroy model. A process serves one
+model; a reload is a new process.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+from bridge.core.point import PointDef
+from bridge.projections.iec61850.access import password_check
+from bridge.projections.iec61850.controls import Controls, Desk
+from bridge.projections.iec61850.lib61850 import Callback, Functions, Handle, LibraryError, made
+from bridge.projections.iec61850.native import DynamicModel
+from bridge.projections.iec61850.tree import Model
+from bridge.projections.iec61850.updates import Updates
+
+# IedServerConfig_setEdition counts from 0: 1 is Edition 2. 2 (Edition 2.1) refuses to enable a BRCB without ResvTms.
+EDITION_ORDINAL: Final = 1
+LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    vendor: str
+    model: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """
+    `max_clients`: connections of the library itself; one more than the guard lets in, so that the guard decides.
+    `report_buffer_bytes` per BRCB. `passwords` empty: no ACSE authentication. `deadbands`: see Updates.
+    """
+
+    identity: Identity
+    max_clients: int
+    report_buffer_bytes: int
+    passwords: tuple[bytes, ...] = ()
+    deadbands: Mapping[str, float] = field(default_factory=dict)
+
+
+class IedServer:
+    def __init__(
+        self, library: Functions, model: Model, points: Mapping[str, PointDef], config: ServerConfig, desk: Desk
+    ) -> None:
+        """Build everything, open nothing. Raises: LibraryError; nothing stays allocated then."""
+        self._library, self._config = library, config
+        self._undo: list[Callable[[], None]] = []
+        self._keep: list[Callback] = []
+        try:
+            self._model = DynamicModel(library, model)
+            self._undo.append(self._model.close)
+            self._handle = self._create()
+            self._undo.append(lambda: library.IedServer_destroy(self._handle))
+            if config.passwords:
+                check = password_check(library, config.passwords, desk.report)
+                self._keep.append(check)
+                library.IedServer_setAuthenticator(self._handle, check, None)
+            self._controls = Controls(library, desk)
+            self._controls.install(self._handle, self._model)
+            self.updates = Updates(library, self._handle, self._model, points, config.deadbands)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def clients(self) -> int:
+        return self._library.IedServer_getNumberOfOpenConnections(self._handle)
+
+    def start(self, port: int) -> None:
+        """Open `port` of the loopback. Raises: LibraryError when it does not listen."""
+        self._library.IedServer_start(self._handle, port)
+        if not self._library.IedServer_isRunning(self._handle):
+            raise LibraryError(f"cannot listen on {LOOPBACK} port {port}")
+        self._undo.append(lambda: self._library.IedServer_stop(self._handle))
+
+    def close(self) -> None:
+        """Stop and free, in reverse order of construction. A second call does nothing."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _create(self) -> Handle:
+        library, config = self._library, self._config
+        options = made(library.IedServerConfig_create(), "IedServerConfig")
+        try:
+            library.IedServerConfig_setEdition(options, EDITION_ORDINAL)
+            library.IedServerConfig_setMaxMmsConnections(options, config.max_clients)
+            library.IedServerConfig_setReportBufferSize(options, config.report_buffer_bytes)
+            # Any client could otherwise set and delete files, and reach the use-after-free of issue 596.
+            library.IedServerConfig_enableFileService(options, False)
+            library.IedServerConfig_enableDynamicDataSetService(options, False)
+            library.IedServerConfig_enableLogService(options, False)
+            server = made(library.IedServer_createWithConfig(self._model.handle, None, options), "IedServer")
+        finally:
+            library.IedServerConfig_destroy(options)
+        identity = config.identity
+        library.IedServer_setServerIdentity(
+            server, identity.vendor.encode(), identity.model.encode(), identity.revision.encode()
+        )
+        library.IedServer_setLocalIpAddress(server, LOOPBACK.encode())
+        return server

@@ -1,0 +1,184 @@
+"""
+The point image as rows: scalars of the gateway, device table, point table, measure table.
+
+The point table holds the last value whatever its quality, with the quality beside it. A typed column of the measure
+table has no instance while its value is no present reading of the meter.
+"""
+
+from collections.abc import Callable
+
+from bridge.core.point import Batch, Kind, PointDef, Sample
+from bridge.core.ports import PointReader
+from bridge.core.quality import UNUSABLE, Quality
+from bridge.projections.snmp.ber import Oid, Syntax, Value
+from bridge.projections.snmp.oidtree import Change, Freshness, Instance, Instances, ObjectType, Table, Unfit
+from bridge.projections.snmp.plan import (
+    MEASURE_ARC,
+    MODULE_ARC,
+    OBJECTS_ARC,
+    POINT_ARC,
+    Column,
+    Plan,
+    Shape,
+)
+from bridge.projections.snmp.values import (
+    TEXT_BYTES,
+    counter_of,
+    date_of,
+    flags_of,
+    quality_of,
+    scaled_of,
+    text_bytes,
+    text_of,
+    typed,
+    value_from_number,
+    value_from_text,
+)
+
+_SYNTAX = {
+    Shape.SCALED: Syntax.INTEGER32,
+    Shape.COUNTER: Syntax.COUNTER64,
+    Shape.DECIMAL: Syntax.OCTET_STRING,
+    Shape.STATE: Syntax.INTEGER32,
+    Shape.TEXT: Syntax.OCTET_STRING,
+    Shape.TIME: Syntax.OCTET_STRING,
+}
+KINDS = ("analog", "accumulator", "binary", "multistate", "text", "time")
+# What makes the count before and after a sample not comparable for a poller that subtracts
+_BREAKS = int(Quality.DISCONTINUITY | Quality.ROLLOVER)
+# as int: an operation of IntFlag costs as much as all else
+_UNUSABLE = int(UNUSABLE)
+_SCALED_BITS = 1 << 31
+
+
+def objects_oid(plan: Plan, *arcs: int) -> Oid:
+    return (*plan.enterprise, MODULE_ARC, OBJECTS_ARC, *arcs)
+
+
+# Tree.changed: table, handle, position of the column (-1: all)
+Forget = Callable[..., None]
+
+
+class Rows:
+    """Every row of the plan over one point image; tells the tree what to forget. Loop thread only."""
+
+    def __init__(self, plan: Plan, points: PointReader, uptime_cs: Callable[[], int]) -> None:
+        self._plan, self._points, self._uptime_cs = plan, points, uptime_cs
+        self._rows = plan.rows
+        self._defs = [points.definition(row.index) for row in plan.rows]
+        self._at = {row.index: at for at, row in enumerate(plan.rows)}
+        self._breaks: dict[int, int] = {}
+        self._values, self._facts = self._point_tables()
+        self._measures, self._place = self._measure_table()
+        self.tables = [self._facts, self._values, self._measures] if self._plan.columns else [self._facts, self._values]
+        self._forget: Forget = lambda table, handle, column=-1: None
+
+    def shown_by(self, forget: Forget) -> None:
+        """`forget`: the tree's `changed`."""
+        self._forget = forget
+
+    def indexes(self) -> list[int]:
+        return list(self._at)
+
+    def update(self, batch: Batch) -> None:
+        """Take note of changed samples."""
+        for index, sample in batch:
+            at = self._at[index]
+            if int(sample.quality) & _BREAKS:
+                self._breaks[at] = self._uptime_cs()
+            self._forget(self._values, at)
+            place = self._place.get(at)
+            if place is not None:
+                self._forget(self._measures, *place)
+
+    def _sample(self, at: int) -> Sample:
+        return self._points.get(self._rows[at].index)
+
+    def _point_tables(self) -> tuple[Table, Table]:
+        rows, defs, sample = self._rows, self._defs, self._sample
+        instances = Instances([Instance((row.device, row.number), at) for at, row in enumerate(rows)])
+        entry = objects_oid(self._plan, POINT_ARC, 1)
+        text, integer = Syntax.OCTET_STRING, Syntax.INTEGER32
+
+        def column(arc: int, syntax: Syntax, read: Callable[[int], Value | None]) -> ObjectType:
+            return ObjectType((*entry, arc), syntax, read)
+
+        values = [
+            ObjectType(
+                (*entry, 4), text, lambda at: text_of(defs[at], sample(at).value),
+                writable=lambda at: rows[at].writable, change=self._change_by_text,
+            ),
+            ObjectType(
+                (*entry, 5), integer, self._scaled,
+                writable=lambda at: rows[at].writable, change=self._change_by_number,
+            ),
+            column(8, integer, lambda at: quality_of(sample(at).quality)),
+            column(9, text, lambda at: flags_of(sample(at).quality)),
+            ObjectType((*entry, 10), text, lambda at: date_of(sample(at).source_ns), Freshness.LIVE),
+            column(11, Syntax.COUNTER64, lambda at: counter_of(defs[at], sample(at).value)),
+            column(12, Syntax.TIME_TICKS, lambda at: self._breaks.get(at, 0)),
+        ]  # fmt: skip
+        facts = [
+            column(2, text, lambda at: text_bytes(defs[at].name)),
+            column(3, text, lambda at: text_bytes(defs[at].label)),
+            column(6, integer, lambda at: rows[at].scale),
+            column(7, text, lambda at: text_bytes(defs[at].unit)),
+            column(13, integer, lambda at: 1 + KINDS.index(defs[at].kind.value)),
+            column(14, integer, lambda at: 1 if rows[at].writable else 2),
+            column(15, text, lambda at: _states(defs[at])),
+        ]
+        return Table(values, instances), Table(facts, instances)
+
+    def _scaled(self, at: int) -> int | None:
+        if self._defs[at].kind is Kind.TIME:
+            return None
+        value = self._sample(at).value
+        shown = scaled_of(value, self._rows[at].scale)
+        return None if shown is None else max(-_SCALED_BITS, min(shown, _SCALED_BITS - 1))
+
+    def _measure_table(self) -> tuple[Table, dict[int, tuple[int, int]]]:
+        """Return the table, and of each typed point the handle of its row and the position of its column."""
+        entry = objects_oid(self._plan, MEASURE_ARC, 1)
+        shown = [(at, row) for at, row in enumerate(self._rows) if row.column]
+        circuits = sorted({(row.device, row.circuit) for _, row in shown})
+        handles = {circuit: handle for handle, circuit in enumerate(circuits)}
+        positions = {column.arc: position for position, column in enumerate(self._plan.columns)}
+        place = {at: (handles[row.device, row.circuit], positions[row.column]) for at, row in shown}
+        members: list[dict[int, int]] = [{} for _ in self._plan.columns]
+        for at, (handle, position) in place.items():
+            members[position][handle] = at
+        columns = [
+            ObjectType((*entry, column.arc), _SYNTAX[column.shape], self._reader(column, mine), has=mine.__contains__)
+            for column, mine in zip(self._plan.columns, members, strict=True)
+        ]
+        rows = Instances([Instance(circuit, handle) for circuit, handle in handles.items()])
+        return Table(columns, rows), place
+
+    def _reader(self, column: Column, members: dict[int, int]) -> Callable[[int], Value | None]:
+        shows = {handle: typed(column, self._defs[at]) for handle, at in members.items()}
+
+        def read(handle: int) -> Value | None:
+            sample = self._sample(members[handle])
+            return None if int(sample.quality) & _UNUSABLE else shows[handle](sample)
+
+        return read
+
+    def _change_by_text(self, at: int, value: Value) -> Change | Unfit:
+        if not isinstance(value, bytes) or len(value) > TEXT_BYTES:
+            return Unfit.LENGTH
+        try:
+            wanted = value_from_text(self._defs[at], value.decode())
+        except UnicodeDecodeError:
+            return Unfit.VALUE
+        return Unfit.VALUE if wanted is None else Change(self._rows[at].index, wanted)
+
+    def _change_by_number(self, at: int, value: Value) -> Change | Unfit:
+        assert isinstance(value, int)
+        wanted = value_from_number(self._defs[at], value, self._rows[at].scale)
+        return Unfit.VALUE if wanted is None else Change(self._rows[at].index, wanted)
+
+
+def _states(definition: PointDef) -> bytes | None:
+    if not definition.states:
+        return None
+    return text_bytes("; ".join(f"{code}={text}" for code, text in definition.states))

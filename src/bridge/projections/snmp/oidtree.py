@@ -1,0 +1,331 @@
+"""
+The MIB as sorted rows, none of which has a name of its own: a name is put together from its object and its instance.
+
+A row's varbind is kept until `changed` is told; a live object is encoded at every read. An instance whose object reads
+as None is absent: GET says noSuchInstance and GETNEXT passes it. A row nobody has asked for costs 9 bytes.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+
+from bridge.core.point import Value as PointValue
+from bridge.projections.snmp.ber import (
+    MAX_SUBID,
+    MAX_SUBIDS,
+    OBJECT_ID,
+    SEQUENCE,
+    Oid,
+    Syntax,
+    Value,
+    decode_oid,
+    encode_oid,
+    encode_subids,
+    encode_value,
+    read_length,
+    tlv,
+)
+
+# Names asked for of late, with their rows; all are forgotten when there are so many.
+_KNOWN_MOST = 20_000
+# Stands in the cache for an instance that is absent.
+ABSENT = b""
+
+
+class Freshness(Enum):
+    """CACHED: the owner tells `changed`. LIVE: read at each request."""
+
+    CACHED = "cached"
+    LIVE = "live"
+
+
+class Unfit(Enum):
+    """Why a value cannot be written to an instance that can be."""
+
+    LENGTH = "length"
+    VALUE = "value"
+
+
+class ReadFailed(Exception):
+    """An object's `read` raised, or returned what its syntax cannot carry: our fault, answered by genErr."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a SET wants of the bridge: a point's index and the value as the point table has it."""
+
+    index: int
+    value: PointValue
+
+
+def never(_: int) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """
+    A scalar or a column. `read` gets the instance's handle and returns its value or None (absent).
+
+    `has` tells which handles can ever have an instance (None: all). `writable` tells of which handles a SET may change;
+    `change` turns what it brings into a Change. Without `change` the object is never writable, whatever a view says.
+    """
+
+    oid: Oid
+    syntax: Syntax
+    read: Callable[[int], Value | None]
+    freshness: Freshness = Freshness.CACHED
+    has: Callable[[int], bool] | None = None
+    writable: Callable[[int], bool] = never
+    change: Callable[[int, Value], Change | Unfit] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """`suffix` follows the object's OID: (0,) of a scalar, the index values of a row."""
+
+    suffix: Oid
+    handle: int
+
+
+SCALAR = (Instance((0,), 0),)
+
+
+class Instances:
+    """What tables of the same rows share: suffixes in order, plain and encoded, and the handles behind them."""
+
+    def __init__(self, instances: Sequence[Instance] = SCALAR) -> None:
+        """Raises: ValueError for an instance or a handle that is there twice."""
+        ordered = sorted(instances, key=lambda instance: instance.suffix)
+        self.suffixes = [instance.suffix for instance in ordered]
+        self.encoded = [encode_subids(suffix) for suffix in self.suffixes]
+        self.handles = [instance.handle for instance in ordered]
+        self.positions = {handle: at for at, handle in enumerate(self.handles)}
+        self.by_suffix = {encoded: at for at, encoded in enumerate(self.encoded)}
+        if len(self.by_suffix) != len(ordered) or len(self.positions) != len(ordered):
+            raise ValueError("an instance or a handle is there twice")
+        self.longest = max(map(len, self.suffixes), default=0)
+
+
+class Table:
+    """Columns that share their instances; a scalar is a table of one column and one instance."""
+
+    def __init__(self, columns: Sequence[ObjectType], instances: Instances | None = None) -> None:
+        """Raises: ValueError for names of more than 128 sub-identifiers."""
+        self.columns = columns
+        self.instances = _ONE if instances is None else instances
+        if any(len(column.oid) + self.instances.longest > MAX_SUBIDS for column in columns):
+            raise ValueError(f"{columns[0].oid}: name longer than {MAX_SUBIDS} sub-identifiers")
+
+
+_ONE = Instances()
+
+
+class Block:
+    """The rows of one object: consecutive, in the order of the instances."""
+
+    __slots__ = ("base", "handles", "instances", "object", "prefix", "stop")
+
+    def __init__(self, kind: ObjectType, instances: Instances, base: int) -> None:
+        self.object, self.instances, self.base = kind, instances, base
+        self.handles = instances.handles
+        self.stop = base + len(self.handles)
+        self.prefix = encode_oid(kind.oid)
+
+
+class Tree:
+    """Built once; rows never move. One thread only."""
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        """Raises: ValueError for an object twice or below another."""
+        placed = sorted(
+            ((column, table, at) for table in tables for at, column in enumerate(table.columns)),
+            key=lambda place: place[0].oid,
+        )
+        for (one, _, _), (other, _, _) in pairwise(placed):
+            if other.oid[: len(one.oid)] == one.oid:
+                raise ValueError(f"{other.oid} is {one.oid} again or below it")
+        self.blocks: list[Block] = []
+        self._bases: dict[int, list[int]] = {id(table): [0] * len(table.columns) for table in tables}
+        self.size = 0
+        for column, table, at in placed:
+            block = Block(column, table.instances, self.size)
+            self.blocks.append(block)
+            self._bases[id(table)][at] = block.base
+            self.size = block.stop
+        self.tables = tables
+        self.varbinds: list[bytes | None] = [None] * self.size
+        # 0: known to be absent. A column of absent instances is passed in one step, not in thousands.
+        self._present = bytearray(b"\1") * self.size
+        self._oids = [block.object.oid for block in self.blocks]
+        self._starts = [block.base for block in self.blocks]
+        self._objects = {block.prefix: block for block in self.blocks}
+        self._object_sizes = sorted({len(prefix) for prefix in self._objects})
+        self._known: dict[bytes, int] = {}
+        for block in self.blocks:
+            self._leave_out(block)
+
+    def changed(self, table: Table, handle: int, column: int = -1) -> None:
+        """
+        Forget the varbinds of an instance; `column`: its position in the table, -1 = all.
+
+        Raises: KeyError for a handle the table does not have.
+        """
+        at = table.instances.positions[handle]
+        bases = self._bases[id(table)]
+        varbinds, present = self.varbinds, self._present
+        if column >= 0:
+            varbinds[bases[column] + at] = None
+            present[bases[column] + at] = 1
+            return
+        for base in bases:
+            varbinds[base + at] = None
+            present[base + at] = 1
+
+    def block_of(self, row: int) -> Block:
+        return self.blocks[bisect_right(self._starts, row) - 1]
+
+    def name(self, row: int) -> bytes:
+        """Return the name of a row with tag and length."""
+        block = self.block_of(row)
+        return tlv(OBJECT_ID, block.prefix + block.instances.encoded[row - block.base])
+
+    def find(self, name: bytes) -> int:
+        """Return the row of a name with tag and length, -1 if there is none."""
+        row = self._known.get(name)
+        if row is None:
+            row = self._find(name[read_length(name, 1, len(name))[1] :])
+            if row >= 0:
+                if len(self._known) >= _KNOWN_MOST:
+                    self._known.clear()
+                self._known[name] = row
+        return row
+
+    def _find(self, contents: bytes) -> int:
+        for size in self._object_sizes:
+            block = self._objects.get(contents[:size])
+            if block is not None:
+                at = block.instances.by_suffix.get(contents[size:])
+                if at is not None:
+                    return block.base + at
+        return -1
+
+    def _leave_out(self, block: Block) -> None:
+        """Mark the instances that can never be there."""
+        has = block.object.has
+        if has is None:
+            return
+        for at, handle in enumerate(block.handles):
+            if not has(handle):
+                self.varbinds[block.base + at] = ABSENT
+                self._present[block.base + at] = 0
+
+    def varbind(self, row: int) -> bytes:
+        """Return the encoded varbind, or ABSENT."""
+        kept = self.varbinds[row]
+        if kept is not None:
+            return kept
+        block = self.block_of(row)
+        kind, at = block.object, row - block.base
+        try:
+            value = kind.read(block.handles[at])
+            encoded = ABSENT
+            if value is not None:
+                encoded = _varbind(block.prefix + block.instances.encoded[at], encode_value(kind.syntax, value))
+        except Exception as exc:  # whatever is wrong with one object, the others are answered
+            raise ReadFailed(f"{kind.oid}: {exc}") from exc
+        if kind.freshness is Freshness.CACHED:
+            self.varbinds[row] = encoded
+            self._present[row] = bool(encoded)
+        return encoded
+
+    def after(self, name: bytes) -> int:
+        """Return the first row behind `name` (an OID with tag and length). Raises: BerError."""
+        row = self.find(name)
+        if row >= 0:
+            return row + 1
+        return self._behind(decode_oid(name[read_length(name, 1, len(name))[1] :]))
+
+    def _behind(self, oid: Oid) -> int:
+        """Return the first row whose name is greater than `oid`."""
+        number = bisect_right(self._oids, oid)
+        if not number:
+            return 0
+        block = self.blocks[number - 1]
+        size = len(block.object.oid)
+        if oid[:size] != block.object.oid:
+            return block.stop
+        return block.base + bisect_right(block.instances.suffixes, oid[size:])
+
+    def below(self, oid: Oid) -> tuple[int, int]:
+        """Return the rows from first to behind the last whose name is `oid` or begins with it."""
+        number = bisect_left(self._oids, oid)
+        first = self.blocks[number].base if number < len(self.blocks) else self.size
+        if number:
+            block = self.blocks[number - 1]
+            size = len(block.object.oid)
+            if oid[:size] == block.object.oid:
+                first = block.base + bisect_left(block.instances.suffixes, oid[size:])
+        # The greatest names are shorter than 128 sub-identifiers of 2^32-1.
+        return first, self._behind(oid + (MAX_SUBID,) * (MAX_SUBIDS - len(oid)))
+
+    def has_object(self, name: bytes, mask: bytes) -> bool:
+        """Tell whether `name` is below an object that `mask` shows: noSuchInstance, else noSuchObject."""
+        contents = name[read_length(name, 1, len(name))[1] :]
+        for size in self._object_sizes:
+            block = self._objects.get(contents[:size])
+            if block is not None:
+                rows = len(block.handles)
+                return not rows or mask.find(1, block.base, block.base + rows) >= 0
+        return False
+
+    def following(self, mask: bytes, row: int) -> int:
+        """Return the first present row from `row` on that `mask` shows, or -1."""
+        row = self._shown(mask, row)
+        while row >= 0 and self.varbind(row) is ABSENT:
+            row = self._shown(mask, row + 1)
+        return row
+
+    def _shown(self, mask: bytes, row: int) -> int:
+        """Return the first row from `row` on that is in `mask` and not known to be absent, or -1."""
+        row = mask.find(1, row)
+        while row >= 0 and not self._present[row]:
+            row = self._present.find(1, row)
+            if row >= 0:
+                row = mask.find(1, row)
+        return row
+
+    def run(self, mask: bytes, row: int, count: int) -> tuple[list[bytes], int]:
+        """Return up to `count` varbinds of present rows from `row` on, and the last row taken (-1: none)."""
+        found: list[bytes] = []
+        last = -1
+        while len(found) < count:
+            row = self._shown(mask, row)
+            if row < 0:
+                break
+            stop = mask.find(0, row, row + count - len(found))
+            if stop < 0:
+                stop = min(row + count - len(found), self.size)
+            part = self.varbinds[row:stop]
+            whole = [v for v in part if v] if None not in part else self._encoded(row, stop)
+            if whole:
+                found += whole
+                last = stop - 1
+            row = stop
+        while last >= 0 and self.varbind(last) is ABSENT:
+            last -= 1
+        return found, last
+
+    def _encoded(self, row: int, stop: int) -> list[bytes]:
+        return [encoded for at in range(row, stop) if (encoded := self.varbind(at))]
+
+
+def _varbind(name: bytes, value: bytes) -> bytes:
+    """Return SEQUENCE (name, value), most often with lengths of one byte."""
+    size = len(name)
+    length = size + 2 + len(value)
+    if length < 0x80:
+        return bytes((SEQUENCE, length, OBJECT_ID, size)) + name + value
+    return tlv(SEQUENCE, tlv(OBJECT_ID, name) + value)

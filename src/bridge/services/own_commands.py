@@ -1,0 +1,78 @@
+"""
+Commands and settings that the bridge itself obeys, because the meter has no register for them.
+
+The rule one must not break: nothing comes here but through the write policy.
+"""
+
+from collections.abc import Sequence
+
+from bridge.config.model import SiteConfig
+from bridge.core.clock import Clock
+from bridge.core.command import Command, CommandResult, Outcome
+from bridge.core.point import PointDef, Sample, Value
+from bridge.core.quality import Quality
+from bridge.core.quantity import Quantity
+from bridge.core.store import PointStore
+from bridge.services.demand_service import DemandService
+from bridge.services.settings import Settings
+
+Q = Quantity
+
+
+def own_commands(config: SiteConfig) -> list[PointDef]:
+    """Return the command points that the bridge obeys itself."""
+    points = [point for device in config.field for point in device.points]
+    return [
+        p.definition
+        for p in points
+        if p.read is None and p.write is None and p.definition.meaning.quantity in _COMMANDS
+    ]
+
+
+_COMMANDS = frozenset({Q.RESET_DEMAND_PEAK})
+
+
+class OwnCommands:
+    """CommandPort for the points it `owns`. Loop thread only."""
+
+    def __init__(self, store: PointStore, clock: Clock, settings: Settings, demand: DemandService) -> None:
+        self._store, self._clock, self._settings, self._demand = store, clock, settings, demand
+        self._commands: dict[int, PointDef] = {}
+        self._seq = 0
+
+    def redefine(self, commands: Sequence[PointDef]) -> None:
+        """Take the command points of a configuration; they stand idle."""
+        self._commands = {definition.index: definition for definition in commands}
+        for index in self._commands:
+            self._idle(index)
+
+    def points(self) -> list[int]:
+        """Return the indexes of all points the bridge itself obeys."""
+        return [*self._commands, *self._settings.points()]
+
+    def owns(self, index: int) -> bool:
+        """Tell whether the bridge itself obeys a point."""
+        return index in self._commands or self._settings.owns(index)
+
+    async def submit(self, command: Command) -> CommandResult:
+        """Carry out what the policy has let through."""
+        if self._settings.owns(command.index):
+            taken = self._settings.write(command.index, command.value)
+            return CommandResult(Outcome.DONE if taken else Outcome.OUT_OF_RANGE)
+        definition = self._commands.get(command.index)
+        if definition is None:
+            return CommandResult(Outcome.NOT_WRITABLE)
+        if not _is_switch(command.value):
+            return CommandResult(Outcome.OUT_OF_RANGE)
+        # 0 is what it is at rest (P-05)
+        done = not command.value or self._demand.reset_peaks(definition.device)
+        self._idle(command.index)
+        return CommandResult(Outcome.DONE if done else Outcome.REFUSED_BY_POLICY)
+
+    def _idle(self, index: int) -> None:
+        self._seq += 1
+        self._store.publish([(index, Sample(False, Quality.GOOD, self._clock.utc_ns(), self._seq))])
+
+
+def _is_switch(value: Value) -> bool:
+    return isinstance(value, bool | int | float) and value in (0, 1)

@@ -1,0 +1,183 @@
+"""`meterbridge verify`: every point of a running bridge, from the meter's registers to what each server shows."""
+
+import base64
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from bridge.app.export import export_site
+from bridge.app.faces import Face, number_and_project
+from bridge.config.ledger_file import LEDGER_FILE, read_ledger
+from bridge.config.load import load_site
+from bridge.config.model import FieldDevice, FieldPoint, SiteConfig
+from bridge.control.client import ControlClient
+from bridge.core.clock import Clock
+from bridge.core.point import PointDef
+from bridge.core.quality import Quality
+from bridge.verify.client import VerifyClient
+from bridge.verify.compare import Held, Shown, Verdict, expected, in_unit, judge, same_as_meter, too_old
+from bridge.verify.modbus import ModbusReader
+from bridge.verify.reference import RawBlock, raw_value, registers_of
+
+# looks at a point that keeps moving before it counts as different
+_LOOKS = 5
+# s; a poll in between must not be met every time
+_BETWEEN_LOOKS_S = 0.15
+# name of the comparison of the point table with the meter's own registers
+METER = "meter"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One point on one protocol. `held`, `shown`: as text, for the reader."""
+
+    point: str
+    protocol: str
+    verdict: Verdict
+    held: str
+    shown: str
+
+
+MakeClient = Callable[[Face, Path], VerifyClient]
+
+
+def _modbus(face: Face, site: Path) -> VerifyClient:
+    ((_, register_list),) = export_site(site, "modbus-map")
+    return ModbusReader(face.listener.bind, face.listener.port, register_list)
+
+
+# A client per protocol; a protocol without one is named in the result, not passed over in silence.
+CLIENTS: Mapping[str, MakeClient] = {"modbus": _modbus}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a verification will look at."""
+
+    site: Path
+    config: SiteConfig
+    faces: Sequence[Face]
+
+    @property
+    def unread(self) -> list[str]:
+        """Enabled servers for which there is no client here."""
+        return [face.name for face in self.faces if face.name not in CLIENTS]
+
+
+def plan(site: Path, protocols: Sequence[str]) -> Plan:
+    """Raises: ConfigErrors."""
+    config = load_site(site)
+    faces, _ = number_and_project(config, read_ledger(config.directory / LEDGER_FILE))
+    return Plan(site, config, [f for f in faces if not protocols or f.name in protocols])
+
+
+def verify(wanted: Plan, clock: Clock) -> Iterator[Row]:
+    """
+    Yield a row per point and protocol, device by device: first the point table against the meter's registers, then
+    each server against the point table.
+
+    Raises: ControlError when no bridge runs there, ClientFailed.
+    """
+    clients = {face.name: CLIENTS[face.name](face, wanted.site) for face in wanted.faces if face.name in CLIENTS}
+    try:
+        with ControlClient(wanted.config.state_dir) as bridge:
+            for device in wanted.config.field:
+                yield from _meter(device, bridge, clock)
+                for name, client in clients.items():
+                    yield from _server(device, name, client, bridge)
+    finally:
+        for client in clients.values():
+            client.close()
+
+
+def _meter(device: FieldDevice, bridge: ControlClient, clock: Clock) -> Iterator[Row]:
+    """Compare the point table with the registers it was made of."""
+    open_points = [p for p in device.points if p.read is not None and p.read.scale_at is None]
+    rows: dict[str, Row] = {}
+    for _ in range(_LOOKS if open_points else 0):
+        blocks, held = _registers(bridge, device.definition.id), _held(bridge, device.definition.id)
+        for point in open_points:
+            rows[point.definition.id] = _against_registers(point, blocks, held, clock.utc_ns())
+        open_points = [p for p in open_points if rows[p.definition.id].verdict is not Verdict.GOOD]
+        if not open_points:
+            break
+        time.sleep(_BETWEEN_LOOKS_S)
+    yield from rows.values()
+
+
+def _against_registers(point: FieldPoint, blocks: Sequence[RawBlock], held: Mapping[str, Held], now_ns: int) -> Row:
+    definition = point.definition
+    have = held.get(definition.id)
+    assert point.read is not None
+    found = registers_of(point.read, blocks, have.source_ns) if have is not None else None
+    if have is None or found is None:
+        return Row(definition.id, METER, Verdict.MISSING, "", "no registers at hand")
+    data, at_ns = found
+    want = expected(point, raw_value(point.read, data))
+    text = data.hex()
+    if have.quality & Quality.NEVER_READ:
+        verdict = Verdict.MISSING
+    elif have.source_ns != at_ns:
+        # newer registers: they say the same, or the point is about to move
+        moved = have.quality == Quality.GOOD and not same_as_meter(point, want, have)
+        verdict = Verdict.WAITING if moved else Verdict.GOOD
+    elif not same_as_meter(point, want, have) and have.quality == Quality.GOOD:
+        verdict = Verdict.DIFFERENT
+    else:
+        verdict = (
+            Verdict.TOO_OLD if have.quality == Quality.GOOD and too_old(definition, have, now_ns) else Verdict.GOOD
+        )
+    return Row(definition.id, METER, verdict, _text(definition, have), text)
+
+
+def _server(device: FieldDevice, name: str, client: VerifyClient, bridge: ControlClient) -> Iterator[Row]:
+    """Compare what a server shows with the point table just before and just after."""
+    open_points = [p.definition for p in device.points]
+    rows: dict[str, Row] = {}
+    for _ in range(_LOOKS):
+        before = _held(bridge, device.definition.id)
+        shown = client.read(open_points)
+        after = _held(bridge, device.definition.id)
+        for definition in open_points:
+            rows[definition.id] = _against_table(definition, name, before, shown.get(definition.id), after)
+        open_points = [d for d in open_points if rows[d.id].verdict is not Verdict.GOOD]
+        if not open_points:
+            break
+    yield from rows.values()
+
+
+def _against_table(
+    definition: PointDef, name: str, before: Mapping[str, Held], shown: Shown | None, after: Mapping[str, Held]
+) -> Row:
+    verdicts = [judge(definition, held[definition.id], shown) for held in (before, after)]
+    verdict = Verdict.GOOD if Verdict.GOOD in verdicts else verdicts[1]
+    if verdict is not Verdict.GOOD and before[definition.id] != after[definition.id]:
+        verdict = Verdict.WAITING
+    text = "" if shown is None else f"{_plain(shown.value)}{'' if shown.good else ' (bad)'}"
+    return Row(definition.id, name, verdict, _text(definition, after[definition.id]), text)
+
+
+def _held(bridge: ControlClient, device: str) -> dict[str, Held]:
+    rows: Iterable[dict[str, Any]] = bridge.ask("points", device=device)
+    return {row["point"]: Held(row["raw"], Quality(row["flags"]), row["source_ns"]) for row in rows}
+
+
+def _registers(bridge: ControlClient, device: str) -> list[RawBlock]:
+    return [
+        RawBlock(row["function"], row["address"], base64.b64decode(row["data"]), row["utc_ns"])
+        for row in bridge.ask("registers", device=device)
+    ]
+
+
+def _text(definition: PointDef, held: Held) -> str:
+    quality = "" if held.quality == Quality.GOOD else f" ({held.quality.name or int(held.quality)})"
+    return f"{_plain(in_unit(definition, held))}{quality}"
+
+
+def _plain(value: Fraction | float | str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{float(value):.12g}"

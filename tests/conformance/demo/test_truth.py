@@ -1,0 +1,221 @@
+"""From the meter's register to a foreign client: the demo's servers show what its simulated meters hold."""
+
+import csv
+import io
+import json
+import struct
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from pymodbus.client import ModbusTcpClient
+
+from tests.support.demo import ROOT, Demo, running_demo, wait_until
+
+pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(180)]
+PORT_BASE = 29000
+_FORMATS = {
+    "int64": ">q",
+    "int32": ">i",
+    "uint32": ">I",
+    "float64": ">d",
+    "float32": ">f",
+    "uint16": ">H",
+    "boolean": ">H",
+    "time": ">q",
+}
+# slowest poll class of the demo that holds a moving value, and a little
+SETTLED_S = 15.0
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with running_demo(tmp_path_factory.mktemp("demo"), PORT_BASE) as running:
+        yield running
+
+
+class Registers:
+    """The bridge's own Modbus server as an integrator reads it: by the exported register list, with pymodbus."""
+
+    def __init__(self, demo: Demo) -> None:
+        out = demo.folder / "pack"
+        done = demo.bridge("export", "modbus-map", str(demo.site), "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        self.rows = list(csv.DictReader(io.StringIO((out / "modbus-registers.csv").read_text())))
+        at = demo.server("modbus")
+        # connects at its first request, and again when the server has closed an idle connection
+        self.client: Any = ModbusTcpClient(at["host"], port=at["port"], timeout=5)
+
+    def row(self, point: str, form: str, shows: str = "value") -> dict[str, str]:
+        return next(
+            r
+            for r in self.rows
+            if r["point"] == point and r["type"] == form and r["shows"] == shows and r["unit_id"] != "255"
+        )
+
+    def read(self, row: dict[str, str]) -> Any:
+        count, form = int(row["registers"]), row["type"]
+        self.client.connect()
+        answer = self.client.read_holding_registers(int(row["address"]), count=count, device_id=int(row["unit_id"]))
+        assert not answer.isError(), (row, answer)
+        data = b"".join(register.to_bytes(2, "big") for register in answer.registers)
+        if form == "text":
+            return data.rstrip(b"\0").decode()
+        return struct.unpack(_FORMATS[form], data)[0]
+
+    def value(self, point: str, form: str) -> Any:
+        return self.read(self.row(point, form))
+
+
+@pytest.fixture(scope="module")
+def registers(demo: Demo) -> Iterator[Registers]:
+    opened = Registers(demo)
+    yield opened
+    opened.client.close()
+
+
+def test_a_foreign_client_reads_what_the_meters_hold(demo: Demo, registers: Registers) -> None:
+    """Every value of every meter, energy to the last count."""
+    held = demo.pin_everything()
+    time.sleep(SETTLED_S)
+    wrong, seen, energies = [], set[str](), 0
+    for row in registers.rows:
+        device, _, point = row["point"].partition(".")
+        if row["table"] != "registers" or row["unit_id"] == "255" or point not in held.get(device, {}):
+            continue
+        if row["shows"] not in ("value", "indicative") or (row["type"] == "uint16" and row["scale"] not in ("", "1")):
+            continue
+        truth, got = held[device][point], registers.read(row)
+        if not same(row, truth, got):
+            wrong.append((row["point"], row["type"], truth, got))
+        seen.add(row["point"])
+        energies += row["type"] == "int64"
+
+    assert wrong == []
+    assert seen == {f"{device}.{point}" for device, points in held.items() for point in points}
+    assert energies > 50
+
+
+def same(row: dict[str, str], truth: Any, got: Any) -> bool:
+    """Compare without losing a digit: integer counts exactly, FLOAT32 as the nearest float32."""
+    if row["type"] in ("int64", "int32", "uint32"):
+        count = round(truth / float(row["scale"]))
+        exact = row["type"] != "int64" or f"{count * float(row['scale']):.3f}" == f"{truth:.3f}"
+        return bool(got == count and exact)
+    if row["type"] == "float32":
+        return struct.pack(">f", truth) == struct.pack(">f", got)
+    if row["type"] == "time":
+        return bool(got == round(datetime.fromisoformat(truth).timestamp() * 1000))
+    return bool(got == truth)
+
+
+def test_a_changed_meter_is_served_within_one_poll_of_its_class(demo: Demo, registers: Registers) -> None:
+    # classes of the demo: fast 1 s, slow 5 s; a line that is shared needs some room
+    for device, point, value, form, period_s in (
+        ("main", "active_power_total", 123.5, "float32", 1.0),
+        ("heat-pump", "active_power_total", 7.25, "float32", 1.0),
+        ("tenant-1", "active_power_total", 3.5, "float32", 1.0),
+        ("landlord", "active_power_total", 11.0, "float32", 1.0),
+    ):
+        demo.set(device, point, value)
+        at = time.monotonic()
+        wait_until(lambda d=device, p=point, f=form, v=value: registers.value(f"{d}.{p}", f) == v, period_s + 3)
+        assert time.monotonic() - at < period_s + 3
+    demo.set("main", "active_energy_import", 131072.01)
+
+    wait_until(lambda: registers.value("main.active_energy_import", "int64") == 131_072_010, 8)
+
+
+def test_a_dead_meter_turns_bad_holds_its_value_and_comes_back(demo: Demo, registers: Registers) -> None:
+    demo.set("heat-pump", "active_power_total", 5.5)
+    wait_until(lambda: registers.value("heat-pump.active_power_total", "float32") == 5.5, 5)
+    demo.fault("heat-pump", "dead")
+
+    def row() -> dict[str, Any]:
+        done = demo.bridge("read", str(demo.site), "heat-pump.active_power_total", "--json")
+        found: dict[str, Any] = json.loads(done.stdout)[0]
+        return found
+
+    wait_until(lambda: "comm_lost" in row()["quality"], 15)
+    lost = row()
+    time.sleep(2)
+    still = row()
+    demo.fault("heat-pump", None)
+    wait_until(lambda: row()["quality"] == "good", 30)
+
+    assert lost["value"] == still["value"] == 5.5
+    assert lost["source_ns"] == still["source_ns"]
+
+
+def test_the_other_meters_do_not_notice_a_dead_one(demo: Demo) -> None:
+    demo.fault("tenant-1", "dead")
+    try:
+        time.sleep(8)
+        rows = json.loads(demo.bridge("points", str(demo.site), "--live", "--json").stdout)
+    finally:
+        demo.fault("tenant-1", None)
+    others = [r for r in rows if r["point"].startswith("tenant-2.active_power") and r["value"] is not None]
+
+    assert others
+    assert all(r["quality"] == "good" for r in others)
+
+
+def test_verify_finds_every_server_telling_the_truth(demo: Demo) -> None:
+    done = demo.bridge("verify", str(demo.site))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "comparisons hold" in done.stdout
+
+
+def test_verify_finds_a_seeded_fault(demo: Demo) -> None:
+    """A register list with a wrong scale stands for a server that shows a wrong value."""
+    meter = ROOT / "mappings" / "meters" / "ion7400.yaml"
+    site = demo.site / "site.yaml"
+    before = site.read_text()
+    text = meter.read_text().replace("meter: ion7400", "meter: ion7400", 1)
+    wrong = text.replace("unit: kW,", "scale: 0.5, unit: kW,", 1)
+    assert wrong != text
+    (demo.site / "meters").mkdir(exist_ok=True)
+    (demo.site / "meters" / "ion7400.yaml").write_text(wrong)
+    try:
+        site.write_text(before.replace("site:\n", "site:\n  meters: [meters]\n", 1))
+        done = demo.bridge("verify", str(demo.site))
+    finally:
+        site.write_text(before)
+
+    assert done.returncode == 1
+    assert "different" in done.stdout
+    assert "main.active_power" in done.stdout
+
+
+def test_scan_and_probe_recognise_the_simulated_meters(demo: Demo) -> None:
+    found = demo.bridge("scan", str(demo.site), "plant", "--units", "4-6", "--json")
+    probed = demo.bridge("probe", str(demo.site), "main", "--json")
+    silent = demo.bridge("scan", str(demo.site), "plant", "--units", "77", "--json")
+
+    (row,) = json.loads(found.stdout)
+    assert (row["unit"], row["meter"], row["device"]) == (5, "socomec-countis-e2x", "heat-pump")
+    assert probed.returncode == 0
+    assert json.loads(probed.stdout)[0]["meter"] == "ion7400"
+    assert json.loads(silent.stdout) == []
+
+
+def test_trace_shows_the_frames_of_a_line(demo: Demo) -> None:
+    done = demo.bridge("trace", str(demo.site), "riser-1", "--count", "4")
+
+    assert done.returncode == 0
+    assert " sent " in done.stdout
+    assert " ok " in done.stdout
+
+
+def test_the_log_holds_no_traceback(demo: Demo) -> None:
+    assert "Traceback" not in demo.log.read_text()
+
+
+def test_the_readme_of_the_demo_interface_holds(demo: Demo) -> None:
+    assert demo.ready["ready"] is True
+    assert demo.ready["pid"] == demo.process.pid
+    assert set(demo.ready["servers"]["modbus"]) >= {"host", "port"}
+    assert (ROOT / "mappings" / "demo" / "site.yaml").exists()
