@@ -20,6 +20,7 @@ from bridge.core.command import Origin
 from bridge.core.errors import FieldError, RawFailure, RawRefused
 from bridge.field.channel import FieldChannel
 from bridge.field.line import Use
+from bridge.modbus.request import Effect
 
 log = logging.getLogger("bridge.app")
 # what `access:` calls the asker of raw requests
@@ -67,7 +68,7 @@ class FieldLines:
                 _fact(channel, user, unit_id, pdu, decision, "refused_by_policy", decision.refusal)
             )
             raise RawRefused(RawFailure.REFUSED_BY_POLICY, decision.refusal)
-        if decision.written is None:
+        if decision.effect is Effect.READ:
             return await self._ask(asked, user, unit_id, pdu, deadline_ns, timeout_s)
         return await self._write(asked, user, unit_id, pdu, deadline_ns, timeout_s, decision)
 

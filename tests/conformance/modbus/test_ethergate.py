@@ -42,8 +42,11 @@ async def refused(port: int, **options: object) -> bool:
     try:
         async with asyncio.timeout(1):
             reader, writer = await raw(port, **options)
-            writer.write(FRAME)
-            return await reader.read() == b""
+            try:
+                writer.write(FRAME)
+                return await reader.read() == b""
+            finally:
+                await hang_up(writer)
     except TimeoutError:
         return False
     except OSError:
