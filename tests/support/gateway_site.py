@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,9 @@ class Running:
     channels: Mapping[str, FieldChannel]
     supervisor: Supervisor
 
-    def counters(self) -> Mapping[str, int]:
-        return self.supervisor.statuses()[0].counters
+    def counters(self) -> Counter[str]:
+        """As the worker told last."""
+        return Counter(self.supervisor.statuses()[0].counters)
 
 
 @contextlib.asynccontextmanager

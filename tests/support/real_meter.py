@@ -15,7 +15,7 @@ from bridge.field.channel import FieldChannel, open_channel
 from bridge.modbus.frame import MbapReader, rtu_frame, tcp_frame
 from tests.support.fake_wire import meter
 
-# (unit id, PDU) -> seconds to wait, reply PDU
+# (unit id, PDU) -> seconds to wait, reply PDU; on a line b"" is no reply
 Answer = Callable[[int, bytes], tuple[float, bytes]]
 
 
@@ -68,7 +68,8 @@ def pty_meter(link: Path, answer: Answer = prompt) -> Iterator[int]:
             with contextlib.suppress(BlockingIOError):
                 request = os.read(device, 300)
                 delay_s, reply = answer(request[0], request[1:-2])
-                in_order.call_later(delay_s, write, rtu_frame(request[0], reply))
+                if reply:
+                    in_order.call_later(delay_s, write, rtu_frame(request[0], reply))
 
         loop.add_reader(device, readable)
         try:

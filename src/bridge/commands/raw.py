@@ -2,7 +2,8 @@
 Raw Modbus requests on their way to a line: which may pass. Pure; the core asks it whatever the worker says.
 
 Reads pass. A write passes only if a rule of the site lets it, and to a MID meter only where its meter file declares a
-writable point: an unknown register may be its billing just as well. What is not understood does not pass.
+writable point: an unknown register may be its billing just as well. What is not understood passes only if a rule names
+its function, and never to a device that anything is billed by.
 """
 
 import struct
@@ -15,13 +16,16 @@ from bridge.config.meter import Table
 from bridge.config.model import FieldDevice, Register, SiteConfig
 from bridge.core.command import Origin
 from bridge.core.rights import Right
+from bridge.modbus.request import Effect
 
 BROADCAST = 0
 # Modbus Application Protocol V1.1b3: 6.1 to 6.4, 6.7 (exception status), 6.9 and 6.10 (event counter and log),
 # 6.13 (server id), 6.14 (file record), 6.18 (FIFO); 6.21 with MEI type 14 (device identification)
 READS = frozenset({1, 2, 3, 4, 7, 11, 12, 17, 20, 24})
 _ENCAPSULATED, _IDENTIFICATION = 43, 14
+# the writes whose registers are known; of the others nobody knows what they change
 _WRITE_COIL, _WRITE_REGISTER, _WRITE_COILS, _WRITE_REGISTERS, _MASK_WRITE, _READ_WRITE = 5, 6, 15, 16, 22, 23
+_WRITES = frozenset({_WRITE_COIL, _WRITE_REGISTER, _WRITE_COILS, _WRITE_REGISTERS, _MASK_WRITE, _READ_WRITE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,12 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class RawDecision:
-    """`refusal` None: let it pass. `written` None: it only reads."""
+    """`refusal` None: let it pass. `written`: what, as far as that can be known. `effect`: what to record."""
 
     refusal: str | None
     written: Written | None = None
     role: str = ""
+    effect: Effect = Effect.READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,13 @@ class RawPolicy:
             return RawDecision("a read cannot be broadcast" if unit_id == BROADCAST else None)
         role = self._roles.role_of(origin)
         written = written_by(pdu)
-        if written is None:
-            return RawDecision(f"function {pdu[0]} is no write that can be checked", role=role)
+        if written is None and pdu[0] in _WRITES:
+            return RawDecision(f"no whole request of function {pdu[0]}", None, role, Effect.WRITE)
         refusal = self._refusal(pdu[0], unit_id, channel, origin, role, written)
-        return RawDecision(refusal, written, role)
+        return RawDecision(refusal, written, role, Effect.WRITE)
 
     def _refusal(
-        self, function: int, unit_id: int, channel: str, origin: Origin, role: str, written: Written
+        self, function: int, unit_id: int, channel: str, origin: Origin, role: str, written: Written | None
     ) -> str | None:
         here = self._devices.get(channel, [])
         heard = here if unit_id == BROADCAST else [d for d in here if d.definition.unit_id == unit_id]
@@ -118,7 +123,10 @@ def raw_policy(config: SiteConfig, roles: Roles) -> RawPolicy:
     return RawPolicy(config.access, config.field, roles)
 
 
-def _locked(device: FieldDevice, written: Written) -> str | None:
+def _locked(device: FieldDevice, written: Written | None) -> str | None:
+    if written is None:
+        billed = device.definition.mid or any(point.locked for point in device.points)
+        return f"{device.definition.id} is billed by, and the function cannot be looked into" if billed else None
     for point in device.points:
         if any(_overlaps(register, written) for register in point.locked):
             return f"{point.definition.id}: a MID meter bills by it"
@@ -130,7 +138,9 @@ def _locked(device: FieldDevice, written: Written) -> str | None:
     return None
 
 
-def _fits(rule: _Rule, function: int, unit_id: int, channel: str, origin: Origin, role: str, written: Written) -> bool:
+def _fits(
+    rule: _Rule, function: int, unit_id: int, channel: str, origin: Origin, role: str, written: Written | None
+) -> bool:
     source = rule.source
     named = unit_id in source.units if source.units else unit_id != BROADCAST
     return (
@@ -139,7 +149,7 @@ def _fits(rule: _Rule, function: int, unit_id: int, channel: str, origin: Origin
         and function in source.functions
         and (not source.roles or role in source.roles)
         and rule.networks.admit(origin.peer)
-        and (not source.registers or any(_within(span, written) for span in source.registers))
+        and (not source.registers or (written is not None and any(_within(s, written) for s in source.registers)))
     )
 
 

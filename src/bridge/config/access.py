@@ -1,7 +1,7 @@
 """What `access:` of site.yaml may say: who may write what. Nothing said = nobody writes anything (docs/security.md)."""
 
 import enum
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -65,6 +65,8 @@ class GatewayRule(_Strict, frozen=True):
     """
     Raw Modbus writes that the gateway may forward. `units`: unit ids, empty = every device of the channel; 0 =
     broadcast, only if named. `registers`: wire addresses (first, last) all of a write must lie in; empty = all.
+    `functions`: any that must pass; others than 5 6 15 16 22 23 cannot be looked into, so they pass only where nothing
+    is billed by, and only by a rule without `registers`.
 
     Of a MID meter nothing passes but what its meter file declares writable.
     """
@@ -73,7 +75,7 @@ class GatewayRule(_Strict, frozen=True):
     roles: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
     units: tuple[Annotated[int, msgspec.Meta(ge=0, le=247)], ...] = ()
-    functions: tuple[Literal[5, 6, 15, 16, 22, 23], ...] = (6, 16)
+    functions: tuple[Annotated[int, msgspec.Meta(ge=1, le=127)], ...] = (6, 16)
     registers: tuple[tuple[Register, Register], ...] = ()
 
 

@@ -4,12 +4,17 @@ import asyncio
 import ssl
 from pathlib import Path
 
+import msgspec
 import pytest
 from pymodbus import FramerType
 from pymodbus.client import AsyncModbusTcpClient
 
+from bridge.commands.policy import WritePolicy
+from bridge.commands.raw import RawPolicy
+from bridge.config.access import AccessFile
 from bridge.core.command import Origin
 from bridge.modbus.frame import rtu_frame
+from tests.support.billed_meters import billed_meters
 from tests.support.certificates import Authority
 from tests.support.gateway_site import HOST, Everything, device, facts, gateway, nothing_written
 from tests.support.modbus_raw import RawClient
@@ -42,6 +47,8 @@ class Meter:
 
     def __call__(self, unit_id: int, pdu: bytes) -> tuple[float, bytes]:
         self.asked.append((unit_id, pdu))
+        if pdu[0] in (5, 6):
+            return 0.0, pdu
         if pdu[0] in WRITES:
             return 0.0, bytes.fromhex(WRITES[pdu[0]][1])
         if pdu[0] in (65, 100):
@@ -80,6 +87,60 @@ async def test_what_the_mapping_allows_the_core_still_refuses(tmp_path: Path) ->
         await until(lambda: running.counters()["refused_core"] >= 15)
 
     assert meter.writes() == []
+
+
+@pytest.mark.parametrize("client_of", ["pymodbus", "raw"])
+async def test_nothing_that_is_billed_by_is_written_whichever_way(client_of: str, tmp_path: Path) -> None:
+    # BARS S1 S2, P-10: a site whose rules allow every function, unit id and register
+    meter, energy, setting = Meter(), 3000, 4010
+    rules = {
+        "identities": [{"protocol": "gateway", "role": "technician"}],
+        "gateway": [{"channel": "line", "units": [0, 1], "functions": [*WRITES, 100]}],
+    }
+    access = msgspec.convert(rules, AccessFile)
+    judge = RawPolicy(access, billed_meters(), WritePolicy(access).roles)
+    site = facts(device("mid", "line", 1, mid=True))
+    word = energy.to_bytes(2, "big")
+    tries = [
+        b"\x05" + word + b"\xff\0",
+        b"\x06" + word + b"\0\1",
+        b"\x0f" + word + b"\0\1\1\1",
+        b"\x10" + word + b"\0\1\2\0\1",
+        b"\x10" + (energy - 2).to_bytes(2, "big") + b"\0\3\6" + bytes(6),
+        b"\x15\x09\x06\0\4\0\7\0\1\0\xff",
+        b"\x16" + word + b"\0\xf2\0\x25",
+        b"\x17\0\3\0\2" + word + b"\0\1\2\0\1",
+        b"\x64\4",
+    ]
+    async with gateway(tmp_path, PORT, site, meter, judge, policy=ALLOW_ALL) as running:
+        if client_of == "raw":
+            async with await RawClient.connect(running.port) as client:
+                for pdu in tries:
+                    for unit in (1, 0, 248):
+                        assert await client.ask(unit, pdu) == bytes((pdu[0] | 0x80, 0x01))
+                        await asyncio.sleep(0.05)
+        else:
+            await _pymodbus_writes(running.port, energy, setting)
+
+    assert meter.writes() == ([] if client_of == "raw" else [(1, b"\x06" + setting.to_bytes(2, "big") + b"\0\5")])
+
+
+async def _pymodbus_writes(port: int, energy: int, setting: int) -> None:
+    """Try to write an energy in every way of the library, and then what may be written."""
+    client = AsyncModbusTcpClient(HOST, port=port, timeout=3, retries=0)
+    assert await client.connect()
+    replies = [
+        await client.write_coil(energy, True, device_id=1),
+        await client.write_register(energy, 1, device_id=1),
+        await client.write_coils(energy, [True], device_id=1),
+        await client.write_registers(energy, [1, 2], device_id=1),
+        await client.mask_write_register(address=energy, device_id=1),
+        await client.readwrite_registers(read_address=0, read_count=1, address=energy, values=[1], device_id=1),
+        await client.write_registers(energy, [1], device_id=248),
+    ]
+    assert {reply.exception_code for reply in replies} == {1}
+    assert not (await client.write_register(setting, 5, device_id=1)).isError()
+    client.close()
 
 
 async def test_what_both_policies_allow_reaches_the_device_as_it_is(tmp_path: Path) -> None:

@@ -11,48 +11,22 @@ from hypothesis import strategies as st
 from bridge.commands.policy import WritePolicy
 from bridge.commands.raw import READS, RawPolicy, written_by
 from bridge.config.access import AccessFile
-from bridge.config.meter import RegisterType, Table
-from bridge.config.model import FieldDevice, FieldPoint
+from bridge.config.meter import Table
 from bridge.core.command import Origin
-from tests.support.sim_site import device, energy, point, register
+from bridge.modbus.request import Effect
+from tests.support.billed_meters import CT, ENERGY, SETTING, billed_meters
 
 CLIENT = Origin("gateway", "192.0.2.7", "")
 OPEN: dict[str, Any] = {
     "identities": [{"protocol": "gateway", "networks": ["192.0.2.0/24"], "role": "technician"}],
     "gateway": [{"channel": "line", "functions": [5, 6, 15, 16, 22, 23]}],
 }
-# wire addresses of the MID meter, unit 1: energy 3000 and 3001, CT 4100, a setting that may be written 4010
-SETTING, ENERGY, CT, UNKNOWN = 4010, 3000, 4100, 9000
-
-
-def meters() -> list[FieldDevice]:
-    """Unit 1 is a MID meter, unit 2 is not; unit 3 is on another channel."""
-    setting = point("demand_interval", register(SETTING, RegisterType.UINT16))
-    write = next(p.write for p in device().points if p.definition.name == "demand_interval")
-    billed = energy("active_energy_import", ENERGY)
-    ratio = point("ct_primary_rating", register(CT, RegisterType.UINT16))
-    assert billed.read is not None
-    assert ratio.read is not None
-    points = [
-        msgspec_replace(setting, write=write),
-        msgspec_replace(billed, locked=(billed.read,)),
-        msgspec_replace(ratio, locked=(ratio.read,)),
-    ]
-    mid = device("mid", "line", 1, points)
-    mid = FieldDevice(
-        msgspec.structs.replace(mid.definition, mid=True), mid.limits, mid.points, mid.periods_ns, mid.serial
-    )
-    return [mid, device("plain", "line", 2), device("far", "lan", 3)]
-
-
-def msgspec_replace(point: FieldPoint, **more: Any) -> FieldPoint:
-    facts = {name: getattr(point, name) for name in ("definition", "read", "poll", "certainty", "write", "locked")}
-    return FieldPoint(**{**facts, **more})
+UNKNOWN = 9000
 
 
 def policy(rules: dict[str, Any] | None = None) -> RawPolicy:
     access = msgspec.convert(OPEN if rules is None else rules, AccessFile)
-    return RawPolicy(access, meters(), WritePolicy(access).roles)
+    return RawPolicy(access, billed_meters(), WritePolicy(access).roles)
 
 
 def write_register(address: int) -> bytes:
@@ -175,6 +149,23 @@ def test_an_operator_writes_no_raw_registers() -> None:
 @pytest.mark.parametrize("function", sorted(set(range(128)) - READS - {5, 6, 15, 16, 22, 23}))
 def test_functions_that_are_not_known_to_be_harmless_are_shut(function: int) -> None:
     assert policy().judge(bytes((function, 0, 0, 0, 0)), 2, "line", CLIENT).refusal is not None
+
+
+def test_a_function_nobody_knows_passes_where_a_rule_names_it_and_nothing_is_billed() -> None:
+    rules = {**OPEN, "gateway": [{"channel": "line", "functions": [100, 16]}]}
+    narrow = {**OPEN, "gateway": [{"channel": "line", "functions": [100], "registers": [[0, 65535]]}]}
+    unknown = bytes((100, 4, 1))
+
+    decision = policy(rules).judge(unknown, 2, "line", CLIENT)
+    assert decision.refusal is None
+    assert decision.effect is Effect.WRITE
+    assert policy(rules).judge(unknown, 1, "line", CLIENT).refusal is not None
+    assert policy(rules).judge(bytes((101, 4, 1)), 2, "line", CLIENT).refusal is not None
+    assert policy(narrow).judge(unknown, 2, "line", CLIENT).refusal is not None
+
+
+def test_half_a_write_is_no_unknown_function() -> None:
+    assert policy().judge(write_registers(UNKNOWN)[:-1], 2, "line", CLIENT).refusal is not None
 
 
 @given(st.binary(max_size=260))

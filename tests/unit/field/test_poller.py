@@ -11,7 +11,7 @@ import pytest
 from bridge.config.meter import PollClass, RegisterType, Table
 from bridge.config.model import FieldDevice, FieldPoint, Register
 from bridge.config.site import RtuChannel, TcpChannel
-from bridge.core.errors import ConnectionLost
+from bridge.core.errors import ConnectionLost, LineBusy
 from bridge.core.point import Kind, PointDef
 from bridge.core.quality import Quality
 from bridge.core.quantity import Meaning, Quantity
@@ -116,6 +116,30 @@ async def test_a_step_of_the_wall_clock_moves_no_poll() -> None:
 
     times = bench.sink.times(0)[1:]
     assert {round(b - a, 1) for a, b in pairwise(times)} == {5.0}
+
+
+async def test_a_line_that_somebody_has_for_himself_is_no_dead_meter() -> None:
+    # G-04: while raw bytes have the line, samples age (STALE by their age) and nothing is said of the device
+    bench, meter = one(point(0, 100))
+    meter.registers = {100: 7}
+    await bench.run(12)
+    before = bench.sink.now[0]
+    ask = bench.channel.ask
+
+    async def leased(*_: object, **__: object) -> bytes:
+        raise LineBusy("test", 0, "leased")
+
+    bench.channel.ask = leased  # type: ignore[method-assign]
+    await bench.run(60)
+    assert bench.sink.now[0] == before
+    assert NoticeKind.LOST not in bench.kinds()
+
+    bench.channel.ask = ask  # type: ignore[method-assign]
+    meter.registers = {100: 8}
+    await bench.run(1)
+    await bench.stop()
+    assert bench.sink.now[0].value == 8.0
+    assert bench.poller.snapshots()["m1"].max_s < 1
 
 
 async def test_points_of_a_dead_meter_turn_bad_within_three_polls_and_keep_value_and_time() -> None:

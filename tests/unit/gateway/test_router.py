@@ -1,5 +1,7 @@
 """bridge.gateway.modbus.router and own"""
 
+import asyncio
+
 import pytest
 
 from bridge.core.errors import RawFailure, RawRefused
@@ -32,6 +34,7 @@ def routed(site: SiteFacts = SITE, core: Core | None = None, **mapping: object) 
         Policy(plan.policy, plan.roles),
         OwnUnit("1.2.3", "tower", counters, clock),
         traffic,
+        clock,
     )
 
 
@@ -93,6 +96,30 @@ async def test_what_the_core_says_becomes_an_exception(failure: RawFailure, code
             raise RawRefused(failure)
 
     assert await routed(core=Refuses()).reply(CLIENT, 1, READ) == bytes((0x83, code))
+
+
+async def test_who_insists_on_what_the_core_refuses_is_told_no_here_and_reads_on() -> None:
+    class Refuses(Core):
+        async def exchange(
+            self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+        ) -> bytes:
+            self.asked.append((user, unit_id, pdu))
+            if pdu[0] == 6:
+                raise RawRefused(RawFailure.REFUSED_BY_POLICY)
+            return pdu
+
+    core = Refuses()
+    router, other = routed(core=core, policy=ALLOW_ALL), Client("10.0.0.7:1", "10.0.0.7", 0)
+    for _ in range(500):
+        assert await router.reply(CLIENT, 1, WRITE) == b"\x86\x01"
+    assert len(core.asked) == 20
+    assert await router.reply(CLIENT, 1, READ) == READ
+    assert await router.reply(other, 1, WRITE) == b"\x86\x01"
+    assert core.asked[-1][0] == "10.0.0.7:1"
+
+    await asyncio.sleep(1)
+    await router.reply(CLIENT, 1, WRITE)
+    assert len(core.asked) == 23
 
 
 async def test_a_role_narrows_what_the_policy_allows() -> None:

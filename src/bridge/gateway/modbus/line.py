@@ -104,7 +104,8 @@ class GatewayLine:
         if self._hold_off.holds(unit):
             self._count("held_off")
             raise RawRefused(RawFailure.TIMED_OUT, "has not answered lately")
-        await self._enter(client)
+        if not self._turns.take():
+            await self._enter(client)
         try:
             if self._hold_off.holds(unit):
                 # it fell silent while this request waited

@@ -8,11 +8,13 @@ one-device door; 255 = the bridge itself; the rest does not exist (exception 0x0
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.core.clock import Clock
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.gateway.modbus.line import GatewayLine
 from bridge.gateway.modbus.own import OwnUnit
 from bridge.gateway.modbus.plan import BROADCAST_UNIT, ONLY_DEVICE_UNIT, OWN_UNIT, Door, Plan, Route
 from bridge.gateway.modbus.policy import ALLOWED, ILLEGAL_FUNCTION, Policy
+from bridge.gateway.modbus.refusals import Refusals
 from bridge.gateway.modbus.traffic import Traffic
 from bridge.modbus.frame import EXCEPTION_BIT, exception_pdu
 from bridge.modbus.request import only_reads
@@ -42,9 +44,16 @@ class Router:
     """Loop thread only. `open_line` makes the one GatewayLine of a channel."""
 
     def __init__(
-        self, plan: Plan, open_line: Callable[[str], GatewayLine], policy: Policy, own: OwnUnit, traffic: Traffic
+        self,
+        plan: Plan,
+        open_line: Callable[[str], GatewayLine],
+        policy: Policy,
+        own: OwnUnit,
+        traffic: Traffic,
+        clock: Clock,
     ) -> None:
         self._doors, self._policy, self._own, self.traffic = plan.doors, policy, own, traffic
+        self._refusals = Refusals(clock)
         channels = {route.channel for door in plan.doors for route in (*door.routes.values(), door.only) if route}
         channels.update(channel for door in plan.doors for channel in door.broadcast)
         self.lines = {channel: open_line(channel) for channel in sorted(channels)}
@@ -56,6 +65,8 @@ class Router:
             return exception_pdu(function & ~EXCEPTION_BIT, ILLEGAL_FUNCTION)
         if client.role is not None and not self._policy.role_allows(client.role, function):
             return self._refused(client, unit_id, pdu, "role")
+        if not only_reads(pdu) and self._refusals.too_many(client.address):
+            return self._refused(client, unit_id, pdu, "too many refusals")
         if unit_id == OWN_UNIT:
             return self._own.reply(pdu)
         if unit_id == BROADCAST_UNIT:
@@ -76,6 +87,8 @@ class Router:
         except RawRefused as exc:
             code, counter = _CODES.get(exc.failure, _NO_PATH)
             self.traffic.count(counter)
+            if code == ILLEGAL_FUNCTION:
+                self._refusals.note(client.address)
             row.failed += 1
             return exception_pdu(pdu[0], code)
         self.traffic.count("replies")
@@ -99,6 +112,7 @@ class Router:
             except RawRefused as exc:
                 if exc.failure is RawFailure.REFUSED_BY_POLICY:
                     self.traffic.count("refused_core")
+                    self._refusals.note(client.address)
                     return self._refused(client, BROADCAST_UNIT, pdu, f"broadcast on {channel}")
                 # nobody answers a broadcast, and nobody is told that a line is down
                 continue

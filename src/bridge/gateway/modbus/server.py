@@ -41,6 +41,7 @@ class Server:
             Policy(plan.policy, plan.roles),
             OwnUnit(own_version(), plan.site, ctx.counters, ctx.clock),
             traffic,
+            ctx.clock,
         )
         open_doors: list[Listening] = []
         try:

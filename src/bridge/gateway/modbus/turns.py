@@ -21,10 +21,16 @@ class Turns:
     def waiting(self) -> int:
         return sum(len(queue) for queue in self._waiting.values())
 
+    def take(self) -> bool:
+        """Take a turn if one is free and nobody waits; `leave` must follow."""
+        if self._running >= self._slots:
+            return False
+        self._running += 1
+        return True
+
     async def enter(self, client: str) -> None:
         """Return when it is this client's turn; `leave` must follow."""
-        if self._running < self._slots:
-            self._running += 1
+        if self.take():
             return
         ticket: Ticket = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, deque()).append(ticket)
