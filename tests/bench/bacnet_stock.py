@@ -1,4 +1,4 @@
-"""bacpypes3's own server with analog inputs, for the benchmark: bacnet_stock.py PORT OBJECTS; prints one line when it is up"""
+"""bacpypes3's own server with analog inputs, for the benchmark: bacnet_stock.py PORT OBJECTS; prints a line when up."""
 
 import asyncio
 import sys

@@ -245,7 +245,7 @@ def run() -> Table:
         target = f"<= {TARGETS[key]:g}" if key in TARGETS else "-"
         rows.append((key, f"{value:.2f}{unit}", beside, target))
     note = (
-        f"{METERS} meters x {POINTS} points, one client. CPU of the worker process per request or notification, its link "
+        f"{METERS} meters x {POINTS} points, one client. CPU of the worker per request or notification, its link "
         "to the core included; asyncua 2.1.0 as it comes beside it in the same run. Ready: from the start of the "
         "supervisor to the first answer of the listener to the worker's own question."
     )
