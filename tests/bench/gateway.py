@@ -158,7 +158,7 @@ def run() -> Table:
         "Gateway (P2)",
         ("line", "gateway", "CPU us per request", "of it the core", "median ms", "mbusd 0.5, measured apart"),
         rows,
-        f"FC03 of {REGISTERS} registers, one client, no memory of replies, best of {ROUNDS} rounds. Ours: two processes,"
+        f"FC03 of {REGISTERS} registers, one client, no memory of replies, best of {ROUNDS}. Ours: two processes,"
         " core and worker. mbusd with its defaults, and with `-R 1`; it cannot be installed here.",
     )
 

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.opcua_stock PORT METERS POINTS`: the stock library with a variable per point, for comparison."""
+"""`python -m tests.bench.opcua_stock PORT METERS POINTS`: the stock library with a variable per point, to compare."""
 
 import asyncio
 import logging
