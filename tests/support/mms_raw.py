@@ -45,8 +45,7 @@ def analogue(connection: object, name: str, value: float) -> int:
 
 def files(connection: object) -> int:
     answer = lib.IedConnection_getFileDirectory(connection, "/")
-    error = int(answer[-1] if isinstance(answer, tuple | list) else answer)
-    return error
+    return int(answer[-1] if isinstance(answer, tuple | list) else answer)
 
 
 def main() -> int:

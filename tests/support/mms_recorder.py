@@ -64,7 +64,7 @@ def pcap(pieces: list[tuple[bool, bytes]], server_port: int = 102) -> bytes:
     """
     Return a capture file of one TCP connection for a dissector.
 
-        pcap, raw IP (link type 101):  header (24) | per packet: seconds, microseconds, length, length | IPv4 | TCP | data
+        pcap, raw IP (link type 101): header (24) | per packet: seconds, microseconds, length (2x) | IPv4 | TCP | data
     """
     out = bytearray(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
     at = {True: 1, False: 1}
