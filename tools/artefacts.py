@@ -17,6 +17,8 @@ from bridge.app.faces import project_all as faces_of
 from bridge.config import schema
 from bridge.config.ledger import Ledger
 from bridge.config.load import load_site
+from bridge.projections.iec61850 import export as iec61850_export
+from bridge.projections.iec61850 import mapping as iec61850
 from bridge.projections.snmp import export
 from bridge.projections.snmp import mapping as snmp
 
@@ -44,7 +46,16 @@ def mibs() -> Iterator[tuple[str, str]]:
         yield f"mibs/{name}", text
 
 
-GENERATORS: tuple[Generator, ...] = (schemas, mibs)
+def cids() -> Iterator[tuple[str, str]]:
+    """The CID of the demo site, and a capability file per meter model in it."""
+    faces = faces_of(load_site(TOP / "mappings" / "demo"), Ledger())
+    plan = next(face.projected.plan for face in faces if face.name == "iec61850")
+    assert isinstance(plan, iec61850.Plan)
+    for name, text in iec61850_export.files(plan):
+        yield f"cid/{name}", text
+
+
+GENERATORS: tuple[Generator, ...] = (schemas, mibs, cids)
 
 
 def changed() -> Iterator[tuple[Path, str]]:

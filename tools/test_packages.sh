@@ -27,6 +27,22 @@ may_install() {
     command -v apt-get >/dev/null && { [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null; }
 }
 
+# node-opcua, the foreign OPC UA client: exactly what package-lock.json names, and no script of any package is run
+opcua_client() {
+    local folder=../tests/conformance/opcua/client
+    if ! command -v npm >/dev/null; then
+        echo "missing program npm, not run: OPC UA server against node-opcua"
+    elif ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed"; then
+        echo "installing node-opcua"
+        if (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null); then
+            cp "$folder/package-lock.json" "$folder/node_modules/.installed"
+        else
+            echo "npm did not install node-opcua, not run: OPC UA server against it"
+        fi
+    fi
+}
+opcua_client
+
 lacking=$(missing)
 [[ -n $lacking ]] || exit 0
 if may_install; then

@@ -90,7 +90,7 @@ OPERATIONS: Mapping[str, Callable[[socket.socket], Requests]] = {
     "GET 10": lambda _: [v2c(GET, 0, 0, some(10)) for _ in range(500)],
     "GETNEXT": lambda _: [v2c(GETNEXT, 0, 0, [name]) for name in some(1000)],
     "GETBULK 50": lambda _: [v2c(GETBULK, 0, 50, [name]) for name in some(500)],
-    "GETBULK 8 columns x 6": lambda _: [v2c(GETBULK, 0, 6, [(*ENTRY, c, 5) for c in sorted(COLUMNS)])] * 400,
+    "GETBULK 8 columns x 6": lambda _: [v2c(GETBULK, 0, 6, [(*ENTRY, c, 5, 1) for c in sorted(COLUMNS)])] * 400,
     "walk, 25 at a time, per 1000 rows": walk(GETBULK, 25),
     "v3 GET 1": lambda sock: sealed(sock, [pdu(GET, 0, 0, [name]) for name in some(500)]),
     "v3 GETBULK 50": lambda sock: sealed(sock, [pdu(GETBULK, 0, 50, [name]) for name in some(300)]),

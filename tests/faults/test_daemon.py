@@ -158,6 +158,18 @@ def numbers_of(text: str) -> list[str]:
     return [line for line in text.splitlines() if not line.lstrip().startswith(("revision", "entries"))]
 
 
+def test_health_asks_the_running_bridge(demo: Demo, tmp_path: Path) -> None:
+    """BARS S10."""
+    healthy = demo.bridge("health", str(demo.site), "--json")
+    elsewhere = tmp_path / "site"
+    shutil.copytree(demo.site, elsewhere)
+    nobody = demo.bridge("health", str(elsewhere))
+
+    assert healthy.returncode == 0, healthy.stdout
+    assert nobody.returncode == 1
+    assert "no bridge runs" in nobody.stderr
+
+
 def test_a_second_bridge_for_the_same_site_is_refused(demo: Demo) -> None:
     second = demo.bridge("run", str(demo.site))
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[2] / "src"
+# file -> why a handler in it may end everything: it is called by C in a thread of C, where nobody can be raised to
+CALLED_BY_C = {"bridge/projections/iec61850/lib61850.py": 1}
 
 
 def swallows(handler: ast.ExceptHandler) -> bool:
@@ -29,4 +31,4 @@ def test_cancellation_is_passed_on(file: Path) -> None:
         n.lineno for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.ExceptHandler) and swallows(n)
     ]
 
-    assert found == []
+    assert len(found) == CALLED_BY_C.get(str(file.relative_to(SRC)), 0), found

@@ -1,6 +1,8 @@
 """A master made of bytes: frames built and read with nothing of the code under test (bitwise CRC)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from bridge.projections.dnp3.controls import CommandStatus, Control
 from bridge.projections.dnp3.link import LinkDecoder
@@ -102,11 +104,13 @@ def make_tables(analogs: int = 20, counters: int = 10, binaries: int = 10) -> Po
 class Master:
     """Ask one session; time is a number."""
 
-    def __init__(self, tables: PointTables | None = None, **config: object) -> None:
+    def __init__(
+        self, tables: PointTables | None = None, about: Mapping[int, bytes] | None = None, **config: object
+    ) -> None:
         self.tables = tables or make_tables()
         self.backend = FakeBackend()
-        plan = MasterPlan(**{"permits": frozenset(Permit), **config})  # type: ignore[arg-type]
-        self.session = OutstationSession(plan, self.tables, self.backend)
+        plan = msgspec.structs.replace(MasterPlan(permits=frozenset(Permit)), **config)
+        self.session = OutstationSession(plan, self.tables, self.backend, about)
         self.now_s = 0.0
         self.sequence = 0
         self.decoder = LinkDecoder()

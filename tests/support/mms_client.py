@@ -35,7 +35,9 @@ class Reports:
         self.connection, self.block = connection, block
         self.got: list[Any] = []
 
-    async def subscribe(self, entry_id: bytes | None = None, integrity_ms: int | None = None) -> None:
+    async def subscribe(
+        self, entry_id: bytes | None = None, integrity_ms: int | None = None, data_change: bool | None = None
+    ) -> None:
         connection, block = self.connection, self.block
         handle = await connection.get_rcb_values(block)
         await connection.install_report_handler(block, self.got.append, rpt_id=handle.rpt_id)
@@ -45,6 +47,11 @@ class Reports:
         if integrity_ms is not None:
             handle.integrity_period_ms = integrity_ms
             await self._write(handle, "integrity_period")
+        if data_change is not None:
+            handle.trigger_options = iec61850.TriggerOptions(
+                data_change=data_change, quality_change=True, integrity=True, general_interrogation=True
+            )
+            await self._write(handle, "trigger_options")
         handle.rpt_ena = True
         await self._write(handle, "rpt_ena")
 

@@ -1,5 +1,7 @@
 """
-The raw client of libiec61850, in a process of its own: what the Rust client cannot do. Prints nothing; exit 0 is success.
+The raw client of libiec61850, in a process of its own: what the Rust client cannot do.
+
+The exit status is the error, 0 for success.
 
     python -m tests.support.mms_raw associate PORT [PASSWORD]
     python -m tests.support.mms_raw analogue PORT OBJECT VALUE

@@ -20,9 +20,9 @@ BIG = "-v3 -l authPriv -u big -a SHA-512 -A auth-pass-1 -x AES-256 -X priv-pass-
 LOOK = "-v3 -l authNoPriv -u look -a SHA-384 -A auth-pass-1"
 
 
-async def tool(name: str, port: int, options: str, *arguments: str) -> tuple[int, str]:
+async def tool(name: str, port: int, options: str, *arguments: str, host: str = "127.0.0.1") -> tuple[int, str]:
     """Return exit status and everything the tool says."""
-    at = ["-t", "2", "-r", "1", f"127.0.0.1:{port}"]
+    at = ["-t", "2", "-r", "1", f"{host}:{port}"]
     process = await asyncio.create_subprocess_exec(
         name,
         *options.split(),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.app.command_side import CommandSide
-from bridge.app.faces import Face, number_and_project
+from bridge.app.faces import Face, missing_extra, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
 from bridge.app.own import OwnServices
@@ -28,6 +28,7 @@ from bridge.workers.requests import Services
 from bridge.workers.status import State, Status
 from bridge.workers.supervisor import Supervisor
 from bridge.workers.systemd import Notifier
+from bridge.workers.worker import WorkerSpec
 
 log = logging.getLogger("bridge.app")
 # who a command comes from that the policy has let through
@@ -112,13 +113,22 @@ class Bridge:
                 raise
             self.config, self.faces = loaded.config, loaded.faces
             await self.field.apply(self.config, self._swap)
-            self.supervisor.reload([face.spec(self.config.state_dir) for face in self.faces])
+            self.supervisor.reload(self._specs())
             await self.commands.reloaded("")
             return self.faces
 
     def statuses(self) -> list[Status]:
         """Of every server, in the order of the configuration."""
-        return self.supervisor.statuses() if self.supervisor is not None else []
+        lacking = [(face.name, missing_extra(face)) for face in self.faces]
+        absent = [Status(name, State.NOT_INSTALLED, last_end=why) for name, why in lacking if why]
+        return [*(self.supervisor.statuses() if self.supervisor is not None else []), *absent]
+
+    def servers(self) -> Sequence[Face]:
+        """The servers that this installation can run."""
+        return [face for face in self.faces if not missing_extra(face)]
+
+    def _specs(self) -> list[WorkerSpec]:
+        return [face.spec(self.config.state_dir) for face in self.servers()]
 
     def _load(self) -> Loaded:
         config = self._indexes.settle(load_site(self._site))
@@ -127,18 +137,25 @@ class Bridge:
         write_ledger(ledger_path, spaces)
         for warning in config.warnings:
             log.warning("config %s", warning)
+        for face in faces:
+            if lacking := missing_extra(face):
+                log.warning("server %s not started: %s", face.name, lacking)
         return Loaded(config, faces)
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         staleness = Staleness(self.store, self._clock)
-        field = self.field = FieldSide(self.store, self._clock, self._noticed, group)
+        field = self.field = FieldSide(self.own.gate, self._clock, self._noticed, group)
         self._followers = Followers(self.store, field.refresh)
         self._staleness = staleness
         self.commands.start(group)
         lines = self.commands.lines(field.channels, field.timeout_s)
-        services = Services(self.store, self.commands.router, lines, self._clock)
+        services = Services(self.store, self.commands.router, lines, self._clock, self.own.alarms)
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
+        self.own.events.subscribe(supervisor.happened)
+        self.own.alarms.subscribe(supervisor.alarm_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())
+        await self.own.start(self.config)
+        self._offer_own()
         helpers = [
             group.create_task(notifier.watch(self._fresh), name="watchdog"),
             group.create_task(staleness.run(), name="staleness"),
@@ -146,10 +163,7 @@ class Bridge:
             group.create_task(self._tell_when_ready(notifier), name="ready"),
             group.create_task(self._reload_when_asked(), name="reload"),
         ]
-        serving = group.create_task(
-            supervisor.run([face.spec(self.config.state_dir) for face in self.faces]), name="supervisor"
-        )
-        self._apply_own()
+        serving = group.create_task(supervisor.run(self._specs()), name="supervisor")
         await field.apply(self.config, lambda: None)
         await self._stopping.wait()
         notifier.stopping()
@@ -159,12 +173,13 @@ class Bridge:
         await field.stop()
         await self.commands.stop()
         await serving
+        await self.own.stop()
         notifier.close()
 
     async def _tell_when_ready(self, notifier: Notifier) -> None:
         await self._all_ready.wait()
-        log.info("ready servers=%d points=%d", len(self.faces), len(self.config.points))
-        notifier.ready(f"{len(self.faces)} servers, {len(self.config.points)} points")
+        log.info("ready servers=%d points=%d", len(self.servers()), len(self.config.points))
+        notifier.ready(f"{len(self.servers())} servers, {len(self.config.points)} points")
         self._on_ready(self)
 
     def _fresh(self) -> bool:
@@ -179,8 +194,8 @@ class Bridge:
     @property
     def ready(self) -> bool:
         """Whether every enabled server answers."""
-        statuses = self.statuses()
-        return len(statuses) == len(self.faces) and all(s.state is State.READY for s in statuses)
+        statuses = [status for status in self.statuses() if status.state is not State.NOT_INSTALLED]
+        return len(statuses) == len(self.servers()) and all(s.state is State.READY for s in statuses)
 
     async def _reload_when_asked(self) -> None:
         while True:
@@ -204,11 +219,11 @@ class Bridge:
         for service in (self._staleness, self._followers):
             if service is not None:
                 service.redefine()
-        self._apply_own()
+        self.own.apply(self.config)
+        self._offer_own()
         self.commands.apply(self.config)
 
-    def _apply_own(self) -> None:
-        self.own.apply(self.config)
+    def _offer_own(self) -> None:
         self.commands.local.replace(dict.fromkeys(self.own.commands.points(), self._obey))
 
     async def _obey(self, definition: PointDef, value: Value) -> CommandResult:
@@ -219,6 +234,7 @@ class Bridge:
 
     def _noticed(self, notice: Notice) -> None:
         log.info("field %s device=%s %s", notice.kind.value, notice.device, notice.text)
+        self.own.noticed(notice)
 
 
 def _subscriber_failed(exc: Exception) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from bridge.app.faces import mapping_faults, number_and_project
+from bridge.app.faces import mapping_faults, missing_extra, number_and_project
 from bridge.config.ledger import difference
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger
 from bridge.config.load import load_site, projection_files
@@ -35,5 +35,6 @@ def check_site(site: Path) -> Checked:
         return Checked([str(error) for error in exc.errors], [])
     changes = [str(change) for change in difference(before, after)]
     warnings = [str(warning) for warning in config.warnings]
+    warnings += [f"{face.file.path}: {lacking}" for face in faces if (lacking := missing_extra(face))]
     names = [face.name for face in faces]
     return Checked([], warnings, changes, len(config.devices), len(config.points), names)

@@ -1,6 +1,7 @@
 """Which servers a site has, what each shows under which numbers, and who owns which port."""
 
 import importlib
+import importlib.util
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,14 @@ class Face:
         plan = msgspec.msgpack.encode(self.projected.plan)
         own_dir = str(state_dir / self.name)
         return WorkerSpec(self.name, f"{package_of(self.name)}.server", plan, self.projected.needs, own_dir)
+
+
+def missing_extra(face: Face) -> str:
+    """Return what a server lacks in this installation and how to get it; "" if it can run."""
+    extra = face.projected.extra
+    if extra is None or importlib.util.find_spec(extra.module) is not None:
+        return ""
+    return f"needs an extra: pip install 'meterbridge[{extra.name}]'"
 
 
 def package_of(name: str) -> str:

@@ -2,43 +2,95 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from bridge.app.memory import FOLDER, Memory
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
+from bridge.core.event import EventKind
 from bridge.core.point import PointDef, Role
 from bridge.core.quantity import Quantity
 from bridge.core.store import PointStore
+from bridge.field.modbus.notice import Notice, NoticeKind
+from bridge.services.accumulator import IndexState, Verdict
+from bridge.services.alarm_rules import SYSTEM
+from bridge.services.alarm_rules import rules_of as alarm_rules_of
+from bridge.services.alarms import AlarmService
 from bridge.services.communication import Communication, status_points
-from bridge.services.demand_points import demands_of, settings_of
+from bridge.services.demand import Demand
+from bridge.services.demand_points import DemandPoints, demands_of, settings_of
 from bridge.services.demand_service import DemandService
 from bridge.services.derived import Derived, rules_of
+from bridge.services.events import EventLog, EventSettings
+from bridge.services.index_gate import IndexGate
 from bridge.services.own_commands import OwnCommands, own_commands
 from bridge.services.settings import Settings, settings_in
 
 log = logging.getLogger("bridge.app")
 
 
+# Kind and priority of what the field side tells; that a device is lost is an alarm besides
+_NOTICES: Mapping[NoticeKind, tuple[EventKind, int]] = {
+    NoticeKind.LOST: (EventKind.COMMUNICATION, 64),
+    NoticeKind.FOUND: (EventKind.COMMUNICATION, 32),
+    NoticeKind.SCALE_DECIDED: (EventKind.CONFIGURATION, 32),
+    NoticeKind.SCALE_UNDECIDED: (EventKind.CONFIGURATION, 128),
+    NoticeKind.REGISTER_REFUSED: (EventKind.CONFIGURATION, 64),
+    NoticeKind.SERIAL_NUMBER: (EventKind.SYSTEM, 32),
+    NoticeKind.LINE_NOISY: (EventKind.COMMUNICATION, 128),
+    NoticeKind.LINE_CLEAN: (EventKind.COMMUNICATION, 32),
+}
+
+
 class OwnServices:
     """Loop thread only. `apply` after every change of the store's definitions."""
 
     def __init__(self, store: PointStore, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self.events = EventLog(clock)
+        self.alarms = AlarmService(store, clock, self.events)
+        self.alarms.redefine(SYSTEM)
+        # what pollers publish into
+        self.gate = IndexGate(store, clock, self.events, self._accepted)
         self.communication = Communication(store, clock)
         self.derived = Derived(store)
-        self.demand = DemandService(store, clock)
+        self.demand = DemandService(store, clock, self._window_stepped)
         self.settings = Settings(store, clock, self._setting_changed)
         self.commands = OwnCommands(store, clock, self.settings, self.demand)
 
+        self.memory = Memory(clock, self.events, self.alarms, self.demand, self.settings)
+
+    async def start(self, config: SiteConfig) -> None:
+        """Take up what an earlier process kept, and the first configuration; before anything is polled."""
+        kept = await self.memory.open(config.state_dir / FOLDER, config.services.events.ring)
+        self.gate.restore(kept.indexes)
+        self.apply(config)
+        self.memory.restore(kept)
+        held = self.gate.held()
+        if held:
+            self._store.publish(held)
+
+    async def stop(self) -> None:
+        """Write what is left."""
+        await self.memory.close()
+
     def apply(self, config: SiteConfig) -> None:
         """Take over a configuration; what means the same goes on."""
+        services = config.services
+        self.events.configure(EventSettings(services.events.ring, services.events.threshold))
+        self.gate.redefine(config.field)
         self.communication.redefine(status_points(config.field))
         self.derived.redefine(rules_of(config))
-        demand = config.services.demand
+        demand = services.demand
         self.demand.redefine(
             [(points, settings_of(demand, d.definition.id)) for d in config.field for points in demands_of(d)]
         )
         self.settings.redefine(settings_in(config))
         self.commands.redefine(own_commands(config))
+        alarms = alarm_rules_of(services.alarms, config.devices, config.points)
+        self.alarms.redefine(alarms.rules)
+        for useless in alarms.useless:
+            log.warning("services alarm=%s needs a nominal value of its device", useless)
         for point_id in unknown_points(config):
             log.warning("services point=%s has no register, and nothing to compute it from", point_id)
 
@@ -46,6 +98,29 @@ class OwnServices:
         """Do what must be done in time, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.demand.run(), name="demand")
+            group.create_task(self.alarms.run(), name="alarms")
+            group.create_task(self.memory.run(), name="memory")
+
+    def noticed(self, notice: Notice) -> None:
+        """Make events of what the field side has to tell."""
+        if notice.kind is NoticeKind.SERIAL_NUMBER:
+            self.gate.serial(notice.device, notice.text)
+        if notice.kind in (NoticeKind.LOST, NoticeKind.FOUND):
+            self.alarms.device_lost(notice.device, notice.kind is NoticeKind.LOST)
+        kind, priority = _NOTICES[notice.kind]
+        text = (
+            f"{notice.kind.value}: {notice.text}"
+            if notice.kind is not NoticeKind.SERIAL_NUMBER
+            else (f"{notice.device}: serial number {notice.text}")
+        )
+        self.events.record(kind, priority, text, device=notice.device, index=notice.index)
+
+    def _accepted(self, definition: PointDef, state: IndexState, verdict: Verdict) -> None:
+        self.memory.accepted(definition, state, verdict)
+
+    def _window_stepped(self, points: DemandPoints, demand: Demand) -> None:
+        text = f"{points.id}: the clock was stepped inside the demand window, which counts for no peak"
+        self.events.record(EventKind.TIME, 64, text, device=points.device)
 
     def _setting_changed(self, definition: PointDef, value: float) -> None:
         if definition.meaning.quantity is Quantity.DEMAND_INTERVAL:

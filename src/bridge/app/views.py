@@ -48,6 +48,7 @@ def server_row(status: Status, listener: Listener | None) -> dict[str, Any]:
     return {
         "name": status.name,
         "state": status.state.value,
+        "answering": status.answering,
         "address": f"{listener.bind}:{listener.port}" if listener is not None else "",
         "pid": status.pid,
         "starts": status.starts,

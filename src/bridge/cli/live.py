@@ -32,6 +32,20 @@ def status(site: Site, json: Json = False) -> None:
         show(answer["devices"], columns, "Devices", form(json))
 
 
+def health(site: Site, json: Json = False) -> None:
+    """Exit 0 when every server of the running bridge answers its own probe, 1 when one does not or no bridge runs."""
+    with reporting():
+        with connect(site) as bridge:
+            answer = bridge.ask("status")
+        silent = [f"{row['name']}: {row['state']}" for row in answer["servers"] if not row["answering"]]
+        if json:
+            show_json({"healthy": not silent, "silent": silent})
+        for line in silent:
+            complain(line)
+        if silent or not answer["ready"]:
+            stop(Exit.FAILED)
+
+
 def points(
     site: Site,
     live: Annotated[bool, typer.Option("--live", help="with the values of the running bridge")] = False,

@@ -17,6 +17,7 @@ def build() -> typer.Typer:
     app.command("run")(run.run)
     app.command("reload")(run.reload)
     app.command("status")(live.status)
+    app.command("health")(live.health)
     app.command("check")(check.check)
     app.command("demo")(demo.demo)
     app.command("simulate")(simulate.simulate)

@@ -5,6 +5,7 @@ from pathlib import Path as FilePath
 
 from bridge.config import library as shipped
 from bridge.config.access_check import check_access
+from bridge.config.alarms import check_alarms
 from bridge.config.channels import check_channels
 from bridge.config.derived import with_derived
 from bridge.config.devices import Devices, periods_ns
@@ -50,6 +51,7 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
         # without all meters every formula would seem wrong, and every rule would seem to match nothing
         field, formulas = with_derived(field, marked, file, faults)
     if not faults.errors:
+        check_alarms(file.services, field, marked, faults)
         check_access(marked, file.access, file.channels, field, faults)
     faults.raise_if_any()
     return SiteConfig(

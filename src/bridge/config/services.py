@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 
+from bridge.config.alarm_keys import AlarmsKey, EventsKey
+
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 # `device.point` with *, ? and [...]
 Pattern = str
@@ -99,3 +101,5 @@ class ServicesFile(_Strict, frozen=True):
     states: StatesKey = StatesKey()
     demand: DemandKey = DemandKey()
     derived: dict[str, DerivedKey] = {}
+    alarms: AlarmsKey = AlarmsKey()
+    events: EventsKey = EventsKey()

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult
 from bridge.core.errors import RawFailure
@@ -149,6 +150,8 @@ class Grant(enum.Flag):
     RAW_LINES = enum.auto()
     HISTORY = enum.auto()
     TUNNELS = enum.auto()
+    # see alarms; to acknowledge them needs COMMANDS besides
+    ALARMS = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,10 @@ class Numbers(Protocol):
         """
         ...
 
+    def revision(self, space: str) -> int:
+        """Return a number that moves whenever the numbers taken in `space` are others than at the last start."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
@@ -207,12 +214,21 @@ class SiteFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """An optional part of the installation: `name` as in meterbridge[name], and the `module` it brings."""
+
+    name: str
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
 class Projected:
     """
     The result of `mapping.project`. `plan`: all the worker needs, with every number resolved. `listeners`: what it
     will open, the main one first, so that the core can name the owner of a port that two want. `transport`: of them.
     `facts`: what a client must know besides address and port (device_id, community, url). `tries`: client commands
-    for a person, with {host} and {port} of the main listener.
+    for a person, with {host} and {port} of the main listener. `extra`: what the server cannot run without; the core
+    looks for it before it starts the worker, and everything else runs without.
     """
 
     plan: msgspec.Struct
@@ -221,6 +237,7 @@ class Projected:
     transport: Transport = Transport.TCP
     facts: Mapping[str, str | int] = field(default_factory=dict)
     tries: tuple[str, ...] = ()
+    extra: Extra | None = None
 
 
 class ProjectionMapping(Protocol):
@@ -256,6 +273,7 @@ class ProjectionContext:
     state_dir: str
     counters: dict[str, int]
     ready: Callable[[], None]
+    alarms: AlarmPort = field(default_factory=NoAlarms)
 
 
 class Projection(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from bridge.app.bridge import Bridge
-from bridge.app.faces import Face
+from bridge.app.faces import Face, missing_extra
 from bridge.app.main import run_site
 from bridge.config.library import demo_dir
 from bridge.core.clock import Clock
@@ -71,7 +71,9 @@ def run_demo(settings: DemoSettings, clock: Clock, announce: Announce) -> None:
 def ready_answer(pid: int, faces: Sequence[Face], control_port: int) -> dict[str, Any]:
     """Return the ready file's content: a fixed interface, see docs/demo.md."""
     servers = {
-        face.name: {"host": face.listener.bind, "port": face.listener.port, **face.projected.facts} for face in faces
+        face.name: {"host": face.listener.bind, "port": face.listener.port, **face.projected.facts}
+        for face in faces
+        if not missing_extra(face)
     }
     simulator = {"control": f"http://{HOST}:{control_port}"}
     return {"ready": True, "pid": pid, "servers": servers, "simulator": simulator}
@@ -82,6 +84,9 @@ def offers(faces: Sequence[Face], control_port: int) -> list[Offer]:
     shown = []
     for face in faces:
         at = face.listener
+        if lacking := missing_extra(face):
+            shown.append(Offer(face.name, "not started", (lacking,)))
+            continue
         tries = tuple(text.format(host=at.bind, port=at.port) for text in face.projected.tries)
         shown.append(Offer(face.name, f"{at.bind}:{at.port}/{face.projected.transport.value}", tries))
     control = f"http://{HOST}:{control_port}"

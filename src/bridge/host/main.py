@@ -86,6 +86,7 @@ async def host(module: str, sock: socket.socket) -> Exit:
             state_dir=hello.state_dir,
             counters=link.counters,
             ready=opened.set,
+            alarms=link.alarms,
         )
         return await _serve(projection(), context, link, Probing(opened, visits))
     except Exception as exc:  # noqa: BLE001 - the last who can say in one line why the process ends

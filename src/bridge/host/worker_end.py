@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bridge.core.clock import Clock
-from bridge.core.command import Command, CommandResult, Outcome
+from bridge.core.command import Command, CommandResult, Origin, Outcome
 from bridge.core.errors import FrameError, LinkError, RawFailure, RawRefused
 from bridge.core.event import Event
+from bridge.host.alarms import AlarmImage
 from bridge.host.image import PointImage
 from bridge.host.tunnels import WorkerTunnels
 from bridge.link import wire
@@ -40,6 +41,7 @@ class WorkerEnd:
         self._quiet_ticks = 0
         self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK_S, self._on_tick)
         self.counters: dict[str, int] = {}
+        self.alarms = AlarmImage(self._acknowledge)
         self.hello: asyncio.Future[wire.Hello] = self._loop.create_future()
         self.loaded = asyncio.Event()
         self.ended: asyncio.Future[str] = self._loop.create_future()
@@ -52,14 +54,20 @@ class WorkerEnd:
 
     async def submit(self, command: Command) -> CommandResult:
         """CommandPort: BUSY beyond wire.REQUESTS_KEPT under way; TIMED_OUT also means "nobody knows"."""
+        return await self._answered(lambda id_: wire.CommandRequest(id_, command), command.deadline_ns)
+
+    async def _acknowledge(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
+        return await self._answered(lambda id_: wire.Acknowledge(id_, alarm, origin, deadline_ns), deadline_ns)
+
+    async def _answered(self, request: Callable[[int], wire.Frame], deadline_ns: int) -> CommandResult:
         if len(self._commands) >= wire.REQUESTS_KEPT:
             return CommandResult(Outcome.BUSY)
         done: asyncio.Future[CommandResult] = self._loop.create_future()
         number = self._new_id()
         self._commands[number] = done
         try:
-            self._send(wire.CommandRequest(number, command))
-            return await self._until(done, command.deadline_ns)
+            self._send(request(number))
+            return await self._until(done, deadline_ns)
         except (OverflowError, UnicodeEncodeError):
             # no frame carries such a value, and no register takes it
             return CommandResult(Outcome.OUT_OF_RANGE)
@@ -139,6 +147,8 @@ class WorkerEnd:
             case wire.EventsLost():
                 for _, lost in list(self._deliver.values()):
                     lost(frame.first, frame.last)
+            case wire.Alarms():
+                self.alarms.change(frame.alarms)
             case wire.CommandDone():
                 finish(self._commands.get(frame.id), frame.result)
             case wire.RawDone(reply=reply, failure=RawFailure.NONE):

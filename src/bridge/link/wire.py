@@ -6,6 +6,7 @@ One frame: length (4 bytes, big-endian, of what follows) | MessagePack array [ta
 The frames know nothing of their carrier. Within one version a change of any field, tag or order is a
 change of WIRE_VERSION (tests/unit/workers/test_wire.py holds the golden bytes). Versions can differ on one
 machine: after an upgrade of the package under a running core, the next restarted worker is the new one.
+A new tag that only travels to or from a worker with a new grant changes nothing for the others, and is no new version.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from bridge.core.command import Command, CommandResult
+from bridge.core.alarm import Alarm
+from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import FrameError, RawFailure
 from bridge.core.event import Event
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
@@ -27,6 +29,8 @@ TO_WORKER_LIMIT = 1 << 25
 TO_CORE_LIMIT = 1 << 14
 # Points per Definitions, Snapshot or catch-up frame: 25 to 42 kB; 0.12 ms of CPU to make, 0.14 ms to read.
 CHUNK_POINTS = 1000
+# Alarms per frame: some 150 bytes each.
+CHUNK_ALARMS = 200
 # Commands and raw requests under way per worker: 32 gateway clients with two each.
 REQUESTS_KEPT = 64
 # Bytes of a tunnel under way in each direction that the other side has not taken yet: 4 s of a line at 9600 baud.
@@ -130,6 +134,12 @@ class TunnelOver(Frame, frozen=True, tag=13):
     message: str
 
 
+class Alarms(Frame, frozen=True, tag=14):
+    """Alarms that are new or changed; at the beginning all that are kept. Only to who was granted ALARMS."""
+
+    alarms: list[Alarm]
+
+
 class Ready(Frame, frozen=True, tag=20):
     """The listener answers."""
 
@@ -193,6 +203,15 @@ class TunnelEnd(Frame, frozen=True, tag=27):
     id: int
 
 
+class Acknowledge(Frame, frozen=True, tag=28):
+    """Answered by CommandDone, in one sequence of ids with CommandRequest. Needs the grants ALARMS and COMMANDS."""
+
+    id: int
+    alarm: int
+    origin: Origin
+    deadline_ns: int
+
+
 ToWorker = (
     Hello
     | Definitions
@@ -207,9 +226,10 @@ ToWorker = (
     | TunnelTaken
     | TunnelBytes
     | TunnelOver
+    | Alarms
 )
 TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
-ToCore = Ready | Health | CommandRequest | RawRequest | TunnelFrame
+ToCore = Ready | Health | CommandRequest | RawRequest | TunnelFrame | Acknowledge
 
 F = TypeVar("F")
 _encoder = msgspec.msgpack.Encoder()

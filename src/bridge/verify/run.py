@@ -17,10 +17,11 @@ from bridge.control.client import ControlClient
 from bridge.core.clock import Clock
 from bridge.core.point import PointDef
 from bridge.core.quality import Quality
-from bridge.verify.client import VerifyClient
+from bridge.verify.client import ClientFailed, VerifyClient
 from bridge.verify.compare import Held, Shown, Verdict, expected, in_unit, judge, same_as_meter, too_old
 from bridge.verify.modbus import ModbusReader
 from bridge.verify.reference import RawBlock, raw_value, registers_of
+from bridge.verify.snmp import SnmpReader
 
 # looks at a point that keeps moving before it counts as different
 _LOOKS = 5
@@ -49,8 +50,15 @@ def _modbus(face: Face, site: Path) -> VerifyClient:
     return ModbusReader(face.listener.bind, face.listener.port, register_list)
 
 
+def _snmp(face: Face, site: Path) -> VerifyClient:
+    facts = face.projected.facts
+    if not facts.get("community"):
+        raise ClientFailed(f"snmp: expected a community in {face.file.path.name} to read with")
+    return SnmpReader(face.listener.bind, face.listener.port, str(facts["community"]), str(facts["enterprise_oid"]))
+
+
 # A client per protocol; a protocol without one is named in the result, not passed over in silence.
-CLIENTS: Mapping[str, MakeClient] = {"modbus": _modbus}
+CLIENTS: Mapping[str, MakeClient] = {"modbus": _modbus, "snmp": _snmp}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from itertools import islice
 
+from bridge.core.alarm import Alarm
 from bridge.core.errors import FrameError
 from bridge.core.point import Batch
 from bridge.core.ports import Grant, Needs
@@ -51,6 +52,8 @@ class CoreEnd:
         self._control: deque[bytes] = deque()
         self._events: deque[tuple[int, bytes]] = deque()
         self._lost: tuple[int, int] | None = None
+        # newest state of each alarm the worker has not got yet; as many as there are alarms
+        self._alarms: dict[int, Alarm] = {}
         self._parts: Iterator[bytes] | None = None
         self._dirty: dict[int, None] = {}
         self._pump_due = False
@@ -72,6 +75,8 @@ class CoreEnd:
         self._needs, self._mine = needs, needs.points
         self._requests.grant(needs)
         self._tunnels.grant(needs)
+        if Grant.ALARMS in needs.grants:
+            self._alarms = {alarm.id: alarm for alarm in self._services.alarms.alarms()}
         self._parts = self._introduction()
         self._pump()
 
@@ -82,6 +87,7 @@ class CoreEnd:
         self._tunnels.grant(self._needs)
         self._dirty, self._parts = {}, None
         self._events.clear()
+        self._alarms.clear()
 
     def control(self, frame: wire.Frame) -> None:
         """Ping, Stop and answers go first."""
@@ -109,6 +115,11 @@ class CoreEnd:
         self._events.append((number, frame))
         self._pump()
 
+    def alarm_changed(self, alarm: Alarm) -> None:
+        if Grant.ALARMS in self._needs.grants:
+            self._alarms[alarm.id] = alarm
+            self._pump()
+
     def close(self) -> None:
         if self._paused is not None:
             self._paused.cancel()
@@ -118,7 +129,7 @@ class CoreEnd:
 
     @property
     def _idle(self) -> bool:
-        return not (self._control or self._events or self._dirty or self._lost) and self._parts is None
+        return not (self._control or self._events or self._alarms or self._dirty or self._lost) and self._parts is None
 
     def _pump(self) -> None:
         """Send what waits while there is room; give way to the loop every FRAMES_PER_TURN."""
@@ -149,6 +160,9 @@ class CoreEnd:
             return wire.encode(wire.EventsLost(first, last))
         if self._events:
             return self._events.popleft()[1]
+        if self._alarms:
+            some = list(islice(self._alarms, wire.CHUNK_ALARMS))
+            return wire.encode(wire.Alarms([self._alarms.pop(id_) for id_ in some]))
         if self._parts is not None:
             part = next(self._parts, None)
             if part is not None:
@@ -185,7 +199,7 @@ class CoreEnd:
             self._on_broken(str(exc))
             return
         for frame in frames:
-            if isinstance(frame, wire.CommandRequest | wire.RawRequest):
+            if isinstance(frame, wire.CommandRequest | wire.RawRequest | wire.Acknowledge):
                 self._requests.ask(frame)
             elif isinstance(frame, wire.TunnelFrame):
                 self._tunnels.take(frame)

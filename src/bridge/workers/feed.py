@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from bridge.core.alarm import Alarm
 from bridge.core.event import Event
 from bridge.core.point import Batch, Sample
 from bridge.core.store import PointStore
@@ -45,6 +46,10 @@ class Feed:
         frame = wire.encode_event(event)
         for link in list(self._links):
             link.happened(event.number, frame)
+
+    def alarm_changed(self, alarm: Alarm) -> None:
+        for link in list(self._links):
+            link.alarm_changed(alarm)
 
     def close(self) -> None:
         self._cancel()

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
+from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import Clock
 from bridge.core.command import CommandResult, Outcome
 from bridge.core.errors import RawFailure, RawRefused
@@ -15,6 +17,7 @@ from bridge.link import wire
 REFUSALS_PER_S = 200
 _SECOND_NS = 1_000_000_000
 _DEADLINE_CAP_NS = 60_000_000_000
+Doing = Callable[[], Coroutine[None, None, CommandResult]]
 _DONE_OR_TRIED = frozenset({Outcome.DONE, Outcome.TIMED_OUT, Outcome.DEVICE_REFUSED})
 
 
@@ -26,6 +29,7 @@ class Services:
     commands: CommandPort
     lines: RawLinePort
     clock: Clock
+    alarms: AlarmPort = field(default_factory=NoAlarms)
 
 
 class Requests:
@@ -51,36 +55,43 @@ class Requests:
     def grant(self, needs: Needs) -> None:
         self._needs = needs
 
-    def ask(self, asked: wire.CommandRequest | wire.RawRequest) -> None:
+    def ask(self, asked: wire.CommandRequest | wire.RawRequest | wire.Acknowledge) -> None:
         if isinstance(asked, wire.CommandRequest):
-            self._command(asked)
+            command = asked.command
+            granted = Grant.COMMANDS in self._needs.grants and command.index in self._needs.points
+            self._command(asked.id, command.deadline_ns, granted, partial(self._services.commands.submit, command))
+        elif isinstance(asked, wire.Acknowledge):
+            granted = Grant.ALARMS | Grant.COMMANDS in self._needs.grants
+            acknowledge = self._services.alarms.acknowledge
+            doing = partial(acknowledge, asked.alarm, asked.origin, asked.deadline_ns)
+            self._command(asked.id, asked.deadline_ns, granted, doing)
         else:
             self._raw(asked)
 
-    def _command(self, asked: wire.CommandRequest) -> None:
-        if Grant.COMMANDS not in self._needs.grants or asked.command.index not in self._needs.points:
-            self._command_done(asked, CommandResult(Outcome.REFUSED_BY_POLICY))
+    def _command(self, id_: int, deadline_ns: int, granted: bool, doing: Doing) -> None:
+        if not granted:
+            self._command_done(id_, CommandResult(Outcome.REFUSED_BY_POLICY))
         elif self._under_way >= wire.REQUESTS_KEPT:
-            self._command_done(asked, CommandResult(Outcome.BUSY))
+            self._command_done(id_, CommandResult(Outcome.BUSY))
         else:
             self._under_way += 1
-            self._spawn(self._run_command(asked))
+            self._spawn(self._run_command(id_, deadline_ns, doing))
 
-    async def _run_command(self, asked: wire.CommandRequest) -> None:
+    async def _run_command(self, id_: int, deadline_ns: int, doing: Doing) -> None:
         result = CommandResult(Outcome.TIMED_OUT)
         try:
-            remaining_s = self._remaining_s(asked.command.deadline_ns)
+            remaining_s = self._remaining_s(deadline_ns)
             if remaining_s > 0:
                 async with asyncio.timeout(remaining_s):
-                    result = await self._services.commands.submit(asked.command)
+                    result = await doing()
         except TimeoutError:
             pass
         finally:
             self._under_way -= 1
-        self._command_done(asked, result)
+        self._command_done(id_, result)
 
-    def _command_done(self, asked: wire.CommandRequest, result: CommandResult) -> None:
-        self._answer(wire.CommandDone(asked.id, result))
+    def _command_done(self, id_: int, result: CommandResult) -> None:
+        self._answer(wire.CommandDone(id_, result))
         if result.outcome not in _DONE_OR_TRIED:
             self._refuse()
 

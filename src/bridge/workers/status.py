@@ -16,6 +16,8 @@ class State(enum.Enum):
     READY = "ready"
     WAITING = "waiting"
     STOPPED = "stopped"
+    # the mapping asks for it, and the installation has not the extra it needs: `last_end` names it
+    NOT_INSTALLED = "not installed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ async def opened(host: Hosted) -> None:
 
 async def closed(host: Hosted) -> None:
     async with asyncio.timeout(8):
-        while await is_open(host):
+        while await is_open(host):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
         # closed for good, and not only amid a restart
         await asyncio.sleep(1)

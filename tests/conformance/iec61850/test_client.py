@@ -164,6 +164,48 @@ async def test_the_default_unbuffered_block_reports_quality_and_period_and_no_ch
     assert "quality_change" in reasons(quality[0])
 
 
+async def test_a_client_that_arms_changes_of_value_gets_them_and_only_while_it_wants_them() -> None:
+    async with hosted(1) as host, client(host.port) as c:
+        reports = Reports(c, URCB)
+        await reports.subscribe(data_change=True)
+        await reports.pump(0.2)
+        host.put("m1.active_power_total", 2.0)
+        armed = await reports.pump(0.4)
+        await reports.disable()
+        await reports.subscribe(data_change=False)
+        await reports.pump(0.2)
+        host.put("m1.active_power_total", 3.0)
+        quiet = await reports.pump(0.4)
+        await reports.disable()
+        value = await c.read_float("GW1m1/MMXU1.TotW.mag.f", FC.MX)
+
+    assert [reasons(report) for report in armed] == [{"data_change"}]
+    assert 2.0 in flat(armed[0])
+    assert quiet == []
+    assert value == 3.0
+
+
+async def test_a_client_that_is_cut_off_leaves_nothing_armed() -> None:
+    async with hosted(1) as host:
+        c = await connect(host.port)
+        await Reports(c, URCB).subscribe(data_change=True)
+        await until(lambda: host.counters.get("blocks_armed") == 1)
+        await c.abort()
+
+        await until(lambda: host.counters.get("blocks_armed") == 0)
+
+
+async def test_which_data_set_a_block_reports_is_not_for_a_client_to_say() -> None:
+    async with hosted(1) as host, client(host.port) as c:
+        handle = await c.get_rcb_values(BRCB)
+        handle.dataset = "GW1m1/LLN0$dsAll"
+        with pytest.raises(Exception, match=r"."):
+            await c.set_rcb_values(handle, iec61850.RcbWriteMask.fields("dataset"))
+        again = await c.get_rcb_values(BRCB)
+
+    assert "dsEvent" in str(again.dataset)
+
+
 async def test_a_report_carries_the_time_of_its_value() -> None:
     async with hosted(1) as host, client(host.port) as c:
         reports = Reports(c, BRCB)
@@ -228,6 +270,10 @@ async def test_the_sixth_client_is_refused_and_a_free_place_is_given_again() -> 
             await connect(host.port)
         took = time.monotonic() - begin
         assert await clients[0].get_server_directory() == ["GW1m1"]
+        # the library takes five and no more: the worker's own question finds no place, and that is no reason to end it
+        asked = host.counters["probe_ok"]
+        await until(lambda: host.counters["probe_ok"] > asked, 12)
+        assert host.counters["probe_failed"] == 0
         await clients.pop().disconnect()
         for _ in range(20):
             try:
@@ -284,21 +330,21 @@ async def test_tls_wants_a_certificate_of_the_client() -> None:
     with tempfile.TemporaryDirectory() as folder:
         authority = Authority(Path(folder))
         certificate, key = authority.issue("server")
-        own = tuple(path.read_bytes() for path in authority.issue("client"))
+        mine = [path.read_bytes() for path in authority.issue("client")]
         tls = {"certificate": str(certificate), "key": str(key), "client_ca": str(authority.file)}
         async with hosted(1, listener={"tls": tls}) as host:
 
-            async def read(*identity: Any) -> float:
-                options = iec61850.TlsConfig(authority.file.read_bytes(), *identity)
+            async def read(own: bytes | None, own_key: bytes | None) -> float:
+                options = iec61850.TlsConfig(authority.file.read_bytes(), own, own_key)
                 at = f"127.0.0.1:{host.port}"
                 c = await iec61850.IedConnection.connect_tls(at, options, server_name="127.0.0.1", timeout_ms=4000)
                 value = await c.read_float("GW1m1/MMXU1.TotW.mag.f", FC.MX)
                 await c.disconnect()
                 return float(value)
 
-            assert await read(*own) == 231.25
+            assert await read(*mine) == 231.25
             with pytest.raises(Exception, match=r"."):
-                await read()
+                await read(None, None)
             with pytest.raises(Exception, match=r"."):
                 await connect(host.port)
 

@@ -1,6 +1,9 @@
 """The net-snmp tools read the whole demo site by MIB name from the real worker, in every version and level."""
 
 import asyncio
+import os
+import signal
+import socket
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from tests.support.snmp_site import (
     writable_facts,
 )
 from tests.support.workers import running, until
+from tests.support.workers import status as status_of
 
 pytestmark = [
     pytest.mark.real_time,
@@ -130,7 +134,7 @@ async def test_every_version_and_level_reads(tmp_path: Path, options: str) -> No
         following = await tool("snmpgetnext", PORT, f"{options} -OQ", "mbDeviceName")
         walked = await tool("snmpwalk", PORT, f"{options} -OQ", "mbDeviceTable")
 
-    assert got == (0, '5 meters\n"a person"\n"a name"\n')
+    assert got == (0, f'{len(facts().devices)} meters\n"a person"\n"a name"\n')
     assert following[1].startswith("METERBRIDGE-MIB::mbDeviceName.1 = ")
     assert walked[1].count("\n") >= 60
 
@@ -222,3 +226,25 @@ async def test_a_set_that_the_mapping_lets_through_is_carried_out_and_read_back(
     assert store.get(wanted.index).value == 99.0
     assert "wrongValue" in beyond[1]
     assert "notWritable" in locked[1]
+
+
+# BARS R9
+async def test_a_killed_worker_is_back_in_three_seconds_as_the_same_engine_one_boot_later(tmp_path: Path) -> None:
+    names = (".1.3.6.1.6.3.10.2.1.1.0", ".1.3.6.1.6.3.10.2.1.2.0")
+    async with running(store_of(facts()), [spec_of(projected(PORT), tmp_path)]) as supervisor:
+        *engine, boots = (await tool("snmpget", PORT, f"{OPS} -Oqv", *names))[1].splitlines()
+        os.kill(status_of(supervisor, "snmp").pid, signal.SIGKILL)
+        async with asyncio.timeout(3):
+            while (again := await tool("snmpget", PORT, f"{PUBLIC} -Oqv", *names))[0] != 0:
+                pass
+
+    assert again[1].splitlines() == [*engine, str(int(boots) + 1)]
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+async def test_ipv6_is_served_the_same(tmp_path: Path) -> None:
+    made = projected(listener={"port": PORT, "bind": "::1"})
+    async with running(store_of(facts()), [spec_of(made, tmp_path)]):
+        status, said = await tool("snmpget", PORT, f"{OPS} -Oqv", "mbDevices.0", host="udp6:[::1]")
+
+    assert (status, said) == (0, f"{len(facts().devices)} meters\n")

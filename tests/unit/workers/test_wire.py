@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.core.alarm import Alarm
 from bridge.core.command import Command, Origin
 from bridge.core.errors import FrameError
 from bridge.core.point import NEVER_READ
@@ -32,6 +33,15 @@ GOLDEN_2 = {
     "raw": (
         wire.RawRequest(4, "riser", "10.0.0.9:1", 11, b"\x03\0\0\0\2", 5, 0.5),
         "00000026981704a57269736572aa31302e302e302e393a310bc405030000000205cb3fe0000000000000",
+    ),
+    # came with the grant ALARMS; no other worker sees them
+    "alarms": (
+        wire.Alarms([Alarm(7, "over", "Over", "m", 3, 150, 1)]),
+        "0000001c920e919e07a46f766572a44f766572a16d03cc96010000c0c0c000a0",
+    ),
+    "acknowledge": (
+        wire.Acknowledge(4, 7, ORIGIN, 5),
+        "0000001b951c040793a4646e7033ae31302e302e302e373a3230303030a005",
     ),
 }
 

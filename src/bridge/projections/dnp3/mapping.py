@@ -104,7 +104,8 @@ def _master(at: int, master: Master, mapping: Mapping, points: tuple[Shown, ...]
         confirm_timeout_s=master.confirm_timeout_s,
         select_timeout_s=master.select_timeout_s,
         command_timeout_s=mapping.command_timeout_s,
-        keepalive_s=master.keepalive_s,
+        # on a shared serial pair nothing may be sent unasked
+        keepalive_s=master.keepalive_s if master.serial is None else 0.0,
         fragment_bytes=master.fragment_bytes,
         max_controls=master.max_controls,
         event_capacity=(one, two, three),

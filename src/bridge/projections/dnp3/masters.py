@@ -98,6 +98,7 @@ class Masters:
         return [master for master in self.all if master.plan.serial is None]
 
     def is_full(self) -> bool:
+        """Also with no master on TCP at all: then nobody has a place there but our own probe."""
         return all(master.carrier is not None for master in self.on_tcp())
 
     def candidates(self, peer: str, port: int) -> list[Master]:

@@ -35,18 +35,32 @@ class Framing(enum.Enum):
     N82 = "8N2"
 
 
+class Baud(enum.Enum):
+    """Speeds of a serial port, bit/s."""
+
+    B1200 = 1200
+    B2400 = 2400
+    B4800 = 4800
+    B9600 = 9600
+    B19200 = 19200
+    B38400 = 38400
+    B57600 = 57600
+    B115200 = 115200
+
+
 class Serial(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A serial port of a master's own."""
 
     port: str
-    baud: int = 9600
+    baud: Baud = Baud.B9600
     framing: Framing = Framing.N81
 
 
 class MasterPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     One session. `networks`: where this master may come from, empty = wherever the listener lets in. `serial`: its own
-    port instead of TCP. Times in seconds. `event_capacity`: events kept per class.
+    port instead of TCP. Times in seconds; `keepalive_s` 0: never ask a silent master. `event_capacity`: events kept
+    per class.
     """
 
     name: str = ""

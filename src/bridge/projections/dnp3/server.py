@@ -19,6 +19,7 @@ from bridge.projections.dnp3.controls import CommandStatus, Control
 from bridge.projections.dnp3.feed import Feed
 from bridge.projections.dnp3.masters import TICK_S, Master, Masters
 from bridge.projections.dnp3.plan import Plan
+from bridge.projections.dnp3.serial_line import SerialLine
 from bridge.projections.dnp3.time_base import TimeBase
 
 # Filled here; the guard has its own beside them.
@@ -72,6 +73,9 @@ class Server:
                     masters.changed()
 
                 unsubscribe = ctx.points.subscribe(feed.indexes(), changed)
+                for master in masters.all:
+                    if master.plan.serial is not None:
+                        tasks.create_task(SerialLine(master, master.plan.serial, ctx.counters).run())
                 listening = await ctx.listeners.stream(lambda: Connection(masters, ctx.counters), plan.listener)
                 self._open = _Open(plan.listener, listening, masters)
                 ctx.ready()

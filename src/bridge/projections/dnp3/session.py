@@ -163,7 +163,7 @@ class OutstationSession:
         self._out.append(self._link.data(self._segmenter.cut(fragment)))
 
     def _keep_alive(self, now_s: float) -> None:
-        if now_s - self._heard_s < self.plan.keepalive_s:
+        if not self.plan.keepalive_s or now_s - self._heard_s < self.plan.keepalive_s:
             return
         if self._asked_s is None:
             self._asked_s = now_s

@@ -2,7 +2,8 @@
 Control callbacks: every operate waits for the answer of the meter, so that the client sees the true result.
 
 The handlers run in the server thread of libiec61850, which must never block: `submit` hands the request over and
-returns; the library asks again about every 10 ms until the answer is there. Only enhanced-security objects come here.
+returns; the library asks again about every 10 ms until the answer is there. Only controls with enhanced security come
+here.
 """
 
 import enum

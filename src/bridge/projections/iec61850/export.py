@@ -24,5 +24,12 @@ def _export_icd(plan: Plan, site: SiteFacts) -> Iterable[tuple[str, str]]:
         yield f"{name}.icd", icd(plan, meter, MODEL_REVISION).decode()
 
 
+def files(plan: Plan) -> Iterable[tuple[str, str]]:
+    """Yield (file name, text) of the CID and of every ICD."""
+    nowhere = SiteFacts("", (), ())
+    yield from _export_cid(plan, nowhere)
+    yield from _export_icd(plan, nowhere)
+
+
 # name of `meterbridge export` -> generator of (file name, text)
 EXPORTS = {"cid": _export_cid, "icd": _export_icd}

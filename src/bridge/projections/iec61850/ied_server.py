@@ -14,13 +14,18 @@ from bridge.core.point import PointDef
 from bridge.projections.iec61850.access import password_check
 from bridge.projections.iec61850.controls import Controls, Desk
 from bridge.projections.iec61850.lib61850 import Callback, Functions, Handle, LibraryError, made
+from bridge.projections.iec61850.listeners import Listeners, Watched
 from bridge.projections.iec61850.native import DynamicModel
 from bridge.projections.iec61850.tree import Model
 from bridge.projections.iec61850.updates import Updates
 
 # IedServerConfig_setEdition counts from 0: 1 is Edition 2. 2 (Edition 2.1) refuses to enable a BRCB without ResvTms.
 EDITION_ORDINAL: Final = 1
+# IEC61850_REPORTSETTINGS_DATA_SET of libiec61850.
+_SETTING_DATA_SET: Final = 4
 LOOPBACK: Final = "127.0.0.1"
+# Connections that the library of the wheel takes at most, whatever its settings; one more is accepted and closed.
+LIBRARY_CLIENTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """
-    `max_clients`: connections of the library itself; one more than the guard lets in, so that the guard decides.
+    `max_clients`: connections of the library itself, at most LIBRARY_CLIENTS; where it can be, one more than the guard
+    lets in, for the probe.
     `report_buffer_bytes` per BRCB. `passwords` empty: no ACSE authentication. `deadbands`: see Updates.
     """
 
@@ -63,7 +69,12 @@ class IedServer:
                 library.IedServer_setAuthenticator(self._handle, check, None)
             self._controls = Controls(library, desk)
             self._controls.install(self._handle, self._model)
-            self.updates = Updates(library, self._handle, self._model, points, config.deadbands)
+            self._listeners = Listeners(library, frozenset(self._model.watched_blocks), desk.report)
+            self._listeners.install(self._handle)
+            watched = Watched(model)
+            self.updates = Updates(
+                library, self._handle, self._model, points, self._listeners, watched, config.deadbands
+            )
         except BaseException:
             self.close()
             raise
@@ -79,6 +90,16 @@ class IedServer:
     @property
     def clients(self) -> int:
         return self._library.IedServer_getNumberOfOpenConnections(self._handle)
+
+    @property
+    def armed(self) -> int:
+        """Report blocks that a client has armed for changes of value beyond those of the CID."""
+        return len(self._listeners)
+
+    @property
+    def full(self) -> bool:
+        """Whether the library would close one more connection at once."""
+        return self.clients >= self._config.max_clients
 
     def start(self, port: int) -> None:
         """Open `port` of the loopback. Raises: LibraryError when it does not listen."""
@@ -103,6 +124,8 @@ class IedServer:
             library.IedServerConfig_enableFileService(options, False)
             library.IedServerConfig_enableDynamicDataSetService(options, False)
             library.IedServerConfig_enableLogService(options, False)
+            # which data set a block reports is for the engineer; `Listeners` relies on it
+            library.IedServerConfig_setReportSetting(options, _SETTING_DATA_SET, False)
             server = made(library.IedServer_createWithConfig(self._model.handle, None, options), "IedServer")
         finally:
             library.IedServerConfig_destroy(options)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bridge.core.errors import ProjectionError
 from bridge.core.point import DeviceDef, Kind, PointDef
-from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts
+from bridge.core.ports import Extra, Grant, Needs, Numbers, Projected, SiteFacts
 from bridge.core.rules import Rules
 from bridge.core.units import UNITS
 from bridge.projections.iec61850.objects import Spot, generic_stem, pulse_of, spot_of, unit_of
@@ -20,6 +20,8 @@ _INST_LIMIT = 28
 # Octets of IED name and inst together: an MMS domain name (IEC 61850-8-1).
 _DOMAIN_LIMIT = 64
 _DEFAULT_IP = "127.0.0.1"
+# libiec61850, GPL-3.0: installed when asked for, loaded only in the server's own process
+_EXTRA = Extra("iec61850", "pyiec61850")
 
 
 def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
@@ -45,7 +47,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     items = [item for meter in meters for item in meter.items]
     commands = any(item.control is not Control.STATUS_ONLY for item in items)
     needs = Needs(frozenset(item.index for item in items), Grant.COMMANDS if commands else Grant.NOTHING)
-    return Projected(plan, needs, (listener,), facts=_facts(plan), tries=_tries(plan))
+    return Projected(plan, needs, (listener,), facts=_facts(plan), extra=_EXTRA)
 
 
 def _facts(plan: Plan) -> dict[str, str | int]:
@@ -53,11 +55,6 @@ def _facts(plan: Plan) -> dict[str, str | int]:
     if plan.meters:
         facts["logical_device"] = plan.ied + plan.meters[0].inst
     return facts
-
-
-def _tries(plan: Plan) -> tuple[str, ...]:
-    del plan
-    return ()
 
 
 class _Chooser:

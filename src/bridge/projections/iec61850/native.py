@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.projections.iec61850.lib61850 import Functions, Handle, LibraryError, made
+from bridge.projections.iec61850.listeners import watches
 from bridge.projections.iec61850.tree import (
     B_TYPE,
     FC,
@@ -34,7 +35,7 @@ class Leaf:
 
 
 class DynamicModel:
-    """Leaves and controls by binding and object path."""
+    """Leaves and controls by binding and object path. `watched_blocks`: report blocks that always look for changes."""
 
     def __init__(self, library: Functions, model: Model) -> None:
         """Raises: LibraryError; nothing stays allocated then."""
@@ -42,6 +43,7 @@ class DynamicModel:
         self.handle: Handle = made(library.IedModel_create(model.ied.encode()), "IedModel")
         self.leaves: dict[Binding, Leaf] = {}
         self.controls: dict[str, Handle] = {}
+        self.watched_blocks: set[Handle] = set()
         wanted: dict[str, list[Binding]] = {}
         for binding in model.bindings:
             wanted.setdefault(binding.object, []).append(binding)
@@ -71,7 +73,7 @@ class DynamicModel:
             for member in data_set.members:
                 made(library.DataSetEntry_create(target, member.encode(), _NO_INDEX, None), member)
         for block in node.reports:
-            made(
+            block_handle = made(
                 library.ReportControlBlock_create(
                     block.name.encode(), handle, block.report_id.encode() if block.report_id else None, block.buffered,
                     block.data_set.encode(), block.conf_rev, block.triggers, block.options, block.buffer_time_ms,
@@ -79,6 +81,8 @@ class DynamicModel:
                 ),
                 block.name,
             )  # fmt: skip
+            if watches(block):
+                self.watched_blocks.add(block_handle)
 
     def _object(self, parent: Handle, path: str, item: DataObject) -> None:
         handle = made(self._library.DataObject_create(item.name.encode(), parent, 0), path)

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ from bridge.core.ports import Projection, ProjectionContext, Relaying
 from bridge.projections.iec61850 import lib61850, probe, source
 from bridge.projections.iec61850.cid import MODEL, VENDOR
 from bridge.projections.iec61850.controls import Desk, Request
-from bridge.projections.iec61850.ied_server import LOOPBACK, Identity, IedServer, ServerConfig
+from bridge.projections.iec61850.ied_server import LIBRARY_CLIENTS, LOOPBACK, Identity, IedServer, ServerConfig
 from bridge.projections.iec61850.lib61850 import LibraryError
 from bridge.projections.iec61850.plan import Plan
 from bridge.projections.iec61850.source import Loaded
@@ -36,6 +37,7 @@ class Server:
 
     def __init__(self) -> None:
         self._relay: Relaying | None = None
+        self._running: _Running | None = None
         self._listener: Listener | None = None
 
     async def run(self, ctx: ProjectionContext) -> None:
@@ -57,6 +59,9 @@ class Server:
             else:
                 async with asyncio.TaskGroup() as group:
                     with _Running(ctx, plan, loaded.model, group) as running:
+                        # the model stands in C now; what it was read from is not needed any more
+                        loaded = replace(loaded, model=None)
+                        lib61850.give_back_memory()
                         await self._serve(ctx, plan.listener, running, changed)
         finally:
             changed.cancel()
@@ -67,12 +72,14 @@ class Server:
     ) -> None:
         relay = await ctx.listeners.relay(listener, LOOPBACK, running.port, is_whole_request)
         running.relay = self._relay = relay
+        self._running = running
         try:
             ctx.ready()
             while not changed.done():
                 await asyncio.wait([changed], timeout=_COUNT_S)
                 running.count()
         finally:
+            self._running = self._relay = None
             relay.close()
             running.cancel()
 
@@ -83,9 +90,18 @@ class Server:
         return self._relay.port
 
     async def probe(self) -> None:
-        """Raises: as `probe.ask`. A port that is closed for want of a CID has nothing to ask."""
-        if self._relay is not None and self._listener is not None:
+        """
+        Raises: as `probe.ask`. A port that is closed for want of a CID has nothing to ask.
+
+        A library that has all the clients it can have answers one more by closing it: its one thread is well.
+        """
+        if self._relay is None or self._listener is None:
+            return
+        try:
             await probe.ask(self._listener, self._relay.port)
+        except EOFError:
+            if self._running is None or not self._running.full:
+                raise
 
 
 class _Running:
@@ -100,7 +116,7 @@ class _Running:
         desk = Desk(self._asked, ctx.clock.monotonic_ns, self._failed, round(plan.control_timeout_s * 1e9))
         config = ServerConfig(
             Identity(VENDOR, MODEL, own_version()),
-            plan.listener.max_clients + 1,
+            min(plan.listener.max_clients + 1, LIBRARY_CLIENTS),
             plan.reports.buffer_bytes,
             tuple(word.encode() for word in plan.passwords),
             {item.point: item.deadband for meter in plan.meters for item in meter.items if item.deadband},
@@ -134,11 +150,15 @@ class _Running:
         for task in self._commands:
             task.cancel()
 
+    @property
+    def full(self) -> bool:
+        return self._server.full
+
     def count(self) -> None:
         counters, counts = self._ctx.counters, self._server.updates.counts
         counters["clients"] = self._server.clients
         counters["values_written"], counters["values_unchanged"] = counts.written, counts.suppressed
-        counters["values_refused"] = counts.refused
+        counters["values_refused"], counters["blocks_armed"] = counts.refused, self._server.armed
 
     def _changed(self, batch: Batch) -> None:
         self._server.updates.apply(batch)

@@ -18,13 +18,13 @@ Password = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern="^[
 
 class MmsListener(Listener, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
-    As every listener, with the defaults of MMS (seed 004, l.2226): 102, five clients.
+    As every listener, with the defaults of MMS (seed 004, l.2226): 102, five clients, and no more can be had.
 
     Clients that wait for reports are silent for hours, so that `idle_s` is a day; TCP keep-alive finds the dead ones.
     """
 
     port: PortNumber = 102
-    max_clients: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    max_clients: Annotated[int, msgspec.Meta(ge=1, le=5)] = 5
     first_message_s: Seconds = 3.0
     idle_s: Seconds = 86_400.0
 

@@ -35,7 +35,7 @@ Look = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`model` None: nothing is served, and `why` says why in one line. `faults`: of the file. `look`: what was there."""
+    """`model` None: nothing is served, and `why` says so in a line. `faults`: of the file. `look`: what was there."""
 
     model: Model | None
     why: str

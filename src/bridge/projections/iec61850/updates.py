@@ -6,15 +6,17 @@ any single thread; the lock is the library's own.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from bridge.core.point import Kind, PointDef, Sample
+from bridge.core.point import PointDef, Sample
+from bridge.core.point import Value as PointValue
 from bridge.core.quality import Quality
-from bridge.projections.iec61850.lib61850 import Functions, Handle
+from bridge.projections.iec61850.lib61850 import Functions, Handle, made
+from bridge.projections.iec61850.listeners import Listeners, Watched
 from bridge.projections.iec61850.native import DynamicModel, Leaf
 from bridge.projections.iec61850.quality import ClockState, bits, clock_of, utc_time
-from bridge.projections.iec61850.tree import STRING_LIMIT, UNSIGNED, Binding, Value
-from bridge.projections.iec61850.values import attribute_value
+from bridge.projections.iec61850.tree import STRING_LIMIT, UNSIGNED, Value
+from bridge.projections.iec61850.values import converter
 
 
 @dataclass(slots=True)
@@ -26,40 +28,56 @@ class UpdateCounts:
 
 @dataclass(slots=True)
 class _Target:
-    binding: Binding
-    kind: Kind
+    """`direct`: the place of a measurand that no BRCB looks for, see `listeners`; 0 = always to be told."""
+
+    device: str
+    convert: Callable[[PointValue], Value | None]
     leaf: Leaf
     deadband: float
     write: Callable[[Handle, Handle, object], None]
+    direct: Handle
     sent: Value | None = None
     quality: int = -1
 
 
-@dataclass(slots=True)
-class _Pending:
-    target: _Target
-    value: Value | None
-    quality: int
-    stamp: bytes
+# (target, value, quality, stamp)
+_Pending = tuple[_Target, Value | None, int, bytes]
 
 
-@dataclass(slots=True)
 class Updates:
-    """`points`: by id. `deadbands`: point id -> smallest change to pass on, in its unit; absent is any change."""
-
-    library: Functions
-    server: Handle
-    model: DynamicModel
-    points: Mapping[str, PointDef]
-    deadbands: Mapping[str, float] = field(default_factory=dict)
-    counts: UpdateCounts = field(default_factory=UpdateCounts)
-    _targets: dict[int, list[_Target]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for binding, leaf in self.model.leaves.items():
-            definition = self.points[binding.point]
-            deadband = self.deadbands.get(binding.point, 0.0) if binding.b_type == "FLOAT32" else 0.0
-            target = _Target(binding, definition.kind, leaf, deadband, self._writer(binding.b_type))
+    def __init__(
+        self,
+        library: Functions,
+        server: Handle,
+        model: DynamicModel,
+        points: Mapping[str, PointDef],
+        listeners: Listeners,
+        watched: Watched,
+        deadbands: Mapping[str, float],
+    ) -> None:
+        """
+        `points`: by id. `watched`: what the BRCBs look for. `deadbands`: point id -> smallest change to pass on, in its
+        unit; absent is any change.
+        """
+        self._library, self._server, self._listeners = library, server, listeners
+        self.counts = UpdateCounts()
+        self._targets: dict[int, list[_Target]] = {}
+        # the last stamp made: the points of one reply share their time
+        self._stamped = (-1, ClockState.FAILED)
+        self._stamp = b""
+        for binding, leaf in model.leaves.items():
+            definition, measurand = points[binding.point], binding.b_type == "FLOAT32"
+            direct: Handle = 0
+            if measurand and binding.object not in watched:
+                direct = made(library.IedServer_getAttributeValue(server, leaf.value), binding.object)
+            target = _Target(
+                binding.device,
+                converter(definition.kind, binding),
+                leaf,
+                deadbands.get(binding.point, 0.0) if measurand else 0.0,
+                self._writer(binding.b_type),
+                direct,
+            )
             self._targets.setdefault(definition.index, []).append(target)
 
     def indexes(self) -> list[int]:
@@ -73,43 +91,54 @@ class Updates:
             for target in self._targets.get(index, ()):
                 pending = self._pending(target, sample)
                 if pending is not None:
-                    by_device.setdefault(target.binding.device, []).append(pending)
+                    by_device.setdefault(target.device, []).append(pending)
         for batch in by_device.values():
             self._write(batch)
 
     def _pending(self, target: _Target, sample: Sample) -> _Pending | None:
         quality = bits(sample.quality)
         try:
-            stamp = utc_time(sample.source_ns, clock_of(sample.quality))
-            value = attribute_value(sample.value, target.kind, target.binding)
+            value = target.convert(sample.value)
+            stamp = self._stamp_of(sample)
         except ValueError:
             self.counts.refused += 1
             quality, value, stamp = bits(Quality.DEVICE_FAULT), None, utc_time(0, ClockState.FAILED)
         if quality == target.quality and (value is None or not _moved(target, value)):
             self.counts.suppressed += 1
             return None
-        return _Pending(target, value, quality, stamp)
+        return target, value, quality, stamp
+
+    def _stamp_of(self, sample: Sample) -> bytes:
+        key = sample.source_ns, clock_of(sample.quality)
+        if key != self._stamped:
+            self._stamp = utc_time(*key)
+            self._stamped = key
+        return self._stamp
 
     def _write(self, batch: list[_Pending]) -> None:
-        library, server = self.library, self.server
+        library, server, heard = self._library, self._server, bool(self._listeners)
+        stamped, qualified = library.IedServer_updateTimestampAttributeValue, library.IedServer_updateQuality
         library.IedServer_lockDataModel(server)
         try:
-            for item in batch:
-                target, leaf = item.target, item.target.leaf
+            for target, value, quality, stamp in batch:
+                leaf = target.leaf
                 # Time first: a report copies the whole object when quality or value triggers it.
-                library.IedServer_updateTimestampAttributeValue(server, leaf.time, item.stamp)
-                if item.quality != target.quality:
-                    library.IedServer_updateQuality(server, leaf.quality, item.quality)
-                    target.quality = item.quality
-                if item.value is not None:
-                    target.write(server, leaf.value, item.value)
-                    target.sent = item.value
+                stamped(server, leaf.time, stamp)
+                if quality != target.quality:
+                    qualified(server, leaf.quality, quality)
+                    target.quality = quality
+                if value is not None:
+                    if target.direct and not heard:
+                        library.MmsValue_setFloat(target.direct, value)  # type: ignore[arg-type]
+                    else:
+                        target.write(server, leaf.value, value)
+                    target.sent = value
         finally:
             library.IedServer_unlockDataModel(server)
         self.counts.written += len(batch)
 
     def _writer(self, b_type: str) -> Callable[[Handle, Handle, object], None]:
-        library = self.library
+        library = self._library
         if b_type in UNSIGNED:
             return library.IedServer_updateUnsignedAttributeValue  # type: ignore[return-value]
         if b_type in STRING_LIMIT:

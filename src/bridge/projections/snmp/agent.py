@@ -10,7 +10,7 @@ from bridge.projections.snmp.ber import OCTET_STRING, SEQUENCE, BerError, enter,
 from bridge.projections.snmp.counters import Counters
 from bridge.projections.snmp.oidtree import Tree
 from bridge.projections.snmp.pdu import SET, parse_pdu
-from bridge.projections.snmp.responder import Pending, Responder, Sealed, Version
+from bridge.projections.snmp.responder import Pending, RefusedSet, Responder, Sealed, Version
 from bridge.projections.snmp.v3 import V3
 from bridge.projections.snmp.views import MAX_COMMUNITY_BYTES, Community, Window
 
@@ -45,6 +45,11 @@ class Agent:
         self._windows = {name: Window(tree, community.grant) for name, community in self._communities.items()}
         if self._v3 is not None:
             self._v3.show(tree)
+
+    def take_refused(self) -> RefusedSet | None:
+        """Return the SET that the last datagram brought and that was refused here, once."""
+        refused, self._responder.refused = self._responder.refused, None
+        return refused
 
     def handle(self, data: bytes, peer: str, barred: bool = False) -> bytes | Sealed | None:
         """
@@ -82,7 +87,7 @@ class Agent:
         if request.kind == SET and not community.grant.write.subtrees:
             self.counters.in_bad_uses += 1
         room = self._max_message - _OVERHEAD - len(name)
-        pdu = self._responder.respond(request, self._windows[name], version, room)
+        pdu = self._responder.respond(request, self._windows[name], version, room, community.label)
         if isinstance(pdu, Pending):
             return Sealed(pdu, community.label, lambda late: _message(number, name, late))
         return None if pdu is None else _message(number, name, pdu)

@@ -1,8 +1,8 @@
 """
 The device table and what it knows: which meters answer, since when, how many of their points are bad.
 
-A meter is offline when none of its points that was ever read is without COMM_LOST, and there is one with it. It is
-back with the first point that comes again. What it thinks is told by state, so that a notification goes out once.
+A meter is offline while points of it have COMM_LOST and its communication status says that it does not answer; without
+such a point, while none that was ever read is without COMM_LOST. It is back with the first point that comes again.
 """
 
 import enum
@@ -43,15 +43,6 @@ class Device:
         self.status = Status.UNKNOWN
         self.since_cs = 0
 
-    def judge(self) -> Status:
-        """Return what the counts say."""
-        read = len(self.indexes) - self.unread
-        if not read and not self.lost:
-            return Status.UNKNOWN
-        if self.lost >= read:
-            return Status.OFFLINE
-        return Status.DEGRADED if self.bad > self.unread else Status.ONLINE
-
 
 # What hears of a meter that is lost or back.
 Tell = Callable[[Device, Status, Status], None]
@@ -73,7 +64,7 @@ class Devices:
             self._known[row.index] = _NEVER_READ
         for device in self.devices:
             device.unread = device.bad = len(device.indexes)
-        self._stated = {i for row in plan.devices for i in (row.serial, row.firmware) if i >= 0}
+        self._stated = {i for row in plan.devices for i in (row.serial, row.firmware, row.status) if i >= 0}
         self.table = self._device_table(plan)
         self._forget: Callable[[Table, int], None] = lambda table, handle: None
 
@@ -95,7 +86,7 @@ class Devices:
             elif index in self._stated:
                 touched[self._owner[index].row.number] = self._owner[index]
         for device in touched.values():
-            before_status, device.status = device.status, device.judge()
+            before_status, device.status = device.status, self._judge(device)
             if device.status is not before_status:
                 device.since_cs = self._uptime_cs()
                 tell(device, before_status, device.status)
@@ -110,6 +101,21 @@ class Devices:
     def device_of(self, index: int) -> Device:
         """Raises: KeyError for a point that is not shown."""
         return self._owner[index]
+
+    def _judge(self, device: Device) -> Status:
+        read = len(device.indexes) - device.unread
+        if not read and not device.lost:
+            return Status.UNKNOWN
+        if device.lost and (device.lost >= read or self._silent(device.row.status)):
+            return Status.OFFLINE
+        return Status.DEGRADED if device.bad > device.unread else Status.ONLINE
+
+    def _silent(self, status: int) -> bool:
+        """Whether the communication status says 0: the bridge's own is good then, one read from the meter is lost."""
+        if status < 0:
+            return False
+        sample = self._points.get(status)
+        return not sample.value or bool(int(sample.quality) & _COMM_LOST)
 
     def _device_table(self, plan: Plan) -> Table:
         devices = self.devices

@@ -15,8 +15,9 @@ from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin, Outcome
 from bridge.core.ports import CommandPort
 from bridge.projections.snmp.agent import Agent
+from bridge.projections.snmp.ber import oid_text
 from bridge.projections.snmp.pdu import ErrorStatus
-from bridge.projections.snmp.responder import Sealed
+from bridge.projections.snmp.responder import RefusedSet, Sealed
 
 # Peers remembered; the one not heard of for longest is forgotten for a new one.
 MAX_PEERS = 1024
@@ -113,10 +114,26 @@ class Door(asyncio.DatagramProtocol):
             credit.charge(peer, self._clock.monotonic_ns() / 1e9)
             if counters.in_bad_communities != communities:
                 self._watch.wrong_community(peer)
+        refused = self._agent.take_refused()
+        if refused is not None:
+            self._refused(peer, refused)
         if isinstance(reply, Sealed):
             self._start_write(reply, addr)
         elif reply is not None:
             self._send(reply, addr)
+
+    def _refused(self, peer: str, refused: RefusedSet) -> None:
+        """Count a SET that no policy has seen; log at powers of two, for strangers may send as many as they like."""
+        count = self._agent.counters.writes_refused = self._agent.counters.writes_refused + 1
+        if count & (count - 1) == 0:
+            _log.warning(
+                "write_refused peer=%s user=%s oid=%s status=%s count=%d",
+                peer,
+                refused.user,
+                oid_text(refused.name),
+                refused.status.name.lower(),
+                count,
+            )
 
     def _send(self, reply: bytes | None, addr: Address) -> None:
         if reply is not None and self._transport is not None:

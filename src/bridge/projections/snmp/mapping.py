@@ -69,7 +69,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         Needs(frozenset(row.index for row in rows), grants),
         (mapping.listener,),
         Transport.UDP,
-        {"community": _first_community(mapping)},
+        {"community": _first_community(mapping), "enterprise_oid": mapping.enterprise_oid},
         tries=_tries(mapping),
     )
 
@@ -104,7 +104,11 @@ class _Chooser:
 
 
 def _devices(mapping: Mapping, site: SiteFacts, shown: list[PointDef], numbers: Numbers) -> tuple[DeviceRow, ...]:
-    stated = {(point.device, point.meaning.quantity): point.index for point in shown if point.kind is Kind.TEXT}
+    stated = {
+        (point.device, point.meaning.quantity): point.index
+        for point in shown
+        if point.kind is Kind.TEXT or point.meaning.quantity is Quantity.COMMUNICATION_STATUS
+    }
     ordered = sorted(site.devices, key=lambda device: device.id not in mapping.devices)
     taken: dict[str, int] = {}
     for device in ordered:
@@ -118,6 +122,7 @@ def _devices(mapping: Mapping, site: SiteFacts, shown: list[PointDef], numbers: 
             device.id,
             stated.get((device.id, Quantity.SERIAL_NUMBER), -1),
             stated.get((device.id, Quantity.FIRMWARE_VERSION), -1),
+            stated.get((device.id, Quantity.COMMUNICATION_STATUS), -1),
         )
         for device in site.devices
     )

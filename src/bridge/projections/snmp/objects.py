@@ -48,7 +48,6 @@ KINDS = ("analog", "accumulator", "binary", "multistate", "text", "time")
 _BREAKS = int(Quality.DISCONTINUITY | Quality.ROLLOVER)
 # as int: an operation of IntFlag costs as much as all else
 _UNUSABLE = int(UNUSABLE)
-_SCALED_BITS = 1 << 31
 
 
 def objects_oid(plan: Plan, *arcs: int) -> Oid:
@@ -133,8 +132,7 @@ class Rows:
         if self._defs[at].kind is Kind.TIME:
             return None
         value = self._sample(at).value
-        shown = scaled_of(value, self._rows[at].scale)
-        return None if shown is None else max(-_SCALED_BITS, min(shown, _SCALED_BITS - 1))
+        return scaled_of(value, self._rows[at].scale)
 
     def _measure_table(self) -> tuple[Table, dict[int, tuple[int, int]]]:
         """Return the table, and of each typed point the handle of its row and the position of its column."""

@@ -23,12 +23,12 @@ from bridge.projections.snmp.ber import (
     decode_oid,
     encode_oid,
     encode_subids,
-    encode_value,
+    encoder,
     read_length,
     tlv,
 )
 
-# Names asked for of late, with their rows; all are forgotten when there are so many.
+# Names asked for of late, with their rows: some 3 MB. All are forgotten when there are so many.
 _KNOWN_MOST = 20_000
 # Stands in the cache for an instance that is absent.
 ABSENT = b""
@@ -126,13 +126,14 @@ _ONE = Instances()
 class Block:
     """The rows of one object: consecutive, in the order of the instances."""
 
-    __slots__ = ("base", "handles", "instances", "object", "prefix", "stop")
+    __slots__ = ("base", "encode", "handles", "instances", "object", "prefix", "stop")
 
     def __init__(self, kind: ObjectType, instances: Instances, base: int) -> None:
         self.object, self.instances, self.base = kind, instances, base
         self.handles = instances.handles
         self.stop = base + len(self.handles)
         self.prefix = encode_oid(kind.oid)
+        self.encode = encoder(kind.syntax)
 
 
 class Tree:
@@ -164,6 +165,7 @@ class Tree:
         self._objects = {block.prefix: block for block in self.blocks}
         self._object_sizes = sorted({len(prefix) for prefix in self._objects})
         self._known: dict[bytes, int] = {}
+        self._after: dict[bytes, int] = {}
         for block in self.blocks:
             self._leave_out(block)
 
@@ -227,13 +229,15 @@ class Tree:
         kept = self.varbinds[row]
         if kept is not None:
             return kept
-        block = self.block_of(row)
+        return self._encode(self.block_of(row), row)
+
+    def _encode(self, block: Block, row: int) -> bytes:
         kind, at = block.object, row - block.base
         try:
             value = kind.read(block.handles[at])
             encoded = ABSENT
             if value is not None:
-                encoded = _varbind(block.prefix + block.instances.encoded[at], encode_value(kind.syntax, value))
+                encoded = _varbind(block.prefix + block.instances.encoded[at], block.encode(value))
         except Exception as exc:  # whatever is wrong with one object, the others are answered
             raise ReadFailed(f"{kind.oid}: {exc}") from exc
         if kind.freshness is Freshness.CACHED:
@@ -243,10 +247,17 @@ class Tree:
 
     def after(self, name: bytes) -> int:
         """Return the first row behind `name` (an OID with tag and length). Raises: BerError."""
-        row = self.find(name)
-        if row >= 0:
-            return row + 1
-        return self._behind(decode_oid(name[read_length(name, 1, len(name))[1] :]))
+        after = self._after.get(name)
+        if after is None:
+            contents = name[read_length(name, 1, len(name))[1] :]
+            row = self._find(contents)
+            after = row + 1 if row >= 0 else self._behind(decode_oid(contents))
+            # names that anybody can make up are not kept
+            if row >= 0 or contents in self._objects:
+                if len(self._after) >= _KNOWN_MOST:
+                    self._after.clear()
+                self._after[name] = after
+        return after
 
     def _behind(self, oid: Oid) -> int:
         """Return the first row whose name is greater than `oid`."""
@@ -319,7 +330,17 @@ class Tree:
         return found, last
 
     def _encoded(self, row: int, stop: int) -> list[bytes]:
-        return [encoded for at in range(row, stop) if (encoded := self.varbind(at))]
+        found: list[bytes] = []
+        varbinds, block = self.varbinds, self.block_of(row)
+        for at in range(row, stop):
+            encoded = varbinds[at]
+            if encoded is None:
+                if at >= block.stop:
+                    block = self.block_of(at)
+                encoded = self._encode(block, at)
+            if encoded:
+                found.append(encoded)
+        return found
 
 
 def _varbind(name: bytes, value: bytes) -> bytes:

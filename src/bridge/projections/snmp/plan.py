@@ -63,12 +63,13 @@ class Row(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown
 
 
 class DeviceRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """`serial`, `firmware`: indexes of the points that state them, -1 for none."""
+    """`serial`, `firmware`: indexes of the points that state them; `status`: of its communication status. -1: none."""
 
     number: int
     id: str
     serial: int = -1
     firmware: int = -1
+    status: int = -1
 
 
 class Reader(Hidden, frozen=True, array_like=True):

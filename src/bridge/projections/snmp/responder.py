@@ -91,13 +91,25 @@ class Sealed:
         return None if pdu is None else self.seal(pdu)
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedSet:
+    """A SET that the agent refused by itself: who asked, the name it failed at (as it came), and why."""
+
+    user: str
+    name: bytes
+    status: ErrorStatus
+
+
 class Responder:
-    """One thread only."""
+    """One thread only. `refused`: of the last request, taken away by who records it."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
+        self.refused: RefusedSet | None = None
 
-    def respond(self, request: Request, window: Window, version: Version, room: int) -> bytes | Pending | None:
+    def respond(
+        self, request: Request, window: Window, version: Version, room: int, user: str = ""
+    ) -> bytes | Pending | None:
         """
         Return the response PDU of at most `room` bytes, None where there is none to give, or the SET to carry out.
 
@@ -115,6 +127,8 @@ class Responder:
                 return self._set(request, window, version, room)
             varbinds = _varbinds(request, window, version, room)
         except Refusal as refusal:
+            if kind == SET:
+                self.refused = RefusedSet(user, request.names[max(refusal.index, 0)], refusal.status)
             return self._fail(request, refusal.status, refusal.index + 1, version, room)
         pdu = encode_pdu(RESPONSE, request.request_id, 0, 0, varbinds)
         if len(pdu) > room:

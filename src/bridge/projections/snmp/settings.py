@@ -154,7 +154,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rows, by device id; the others get free ones.
     """
 
-    listener: Listener
+    listener: Listener = Listener(port=161)
     enterprise_oid: OidText = DEFAULT_ENTERPRISE_OID
     communities: dict[UserName, Community] = {}
     users: dict[UserName, User] = {}

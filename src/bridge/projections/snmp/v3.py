@@ -43,6 +43,8 @@ REPORTABLE = 4
 # Least msgMaxSize (RFC 3412, 6.2), and the largest datagram we take.
 MIN_MAX_SIZE = 484
 MAX_RECEIVE = 65507
+_MAX_RECEIVE_TLV = encode_integer(MAX_RECEIVE)
+_LEVELS = {level.value: level for level in SecurityLevel}
 # Bytes around the scoped PDU at most: all headers and integers, without ids, user and digest.
 _FIXED_OVERHEAD = 80
 
@@ -96,7 +98,7 @@ def parse_message(data: bytes, at: int) -> Message | None:
     if at != stop or stop != security_end or boots < 0 or time_s < 0:
         raise BerError("USM parameters")
     return Message(
-        message_id, max_size, SecurityLevel(level_bits), bool(flags[0] & REPORTABLE),
+        message_id, max_size, _LEVELS[level_bits], bool(flags[0] & REPORTABLE),
         engine_id, boots, time_s, user, digest_at, digest_bytes, salt, data[security_end:],
     )  # fmt: skip
 
@@ -125,6 +127,8 @@ class V3:
         self._max_message = max_message
         self._salt = Salt()
         self._engine_tlv = tlv(OCTET_STRING, engine_id)
+        # engine id and boots: the same in every message of one run
+        self._head_tlvs = self._engine_tlv + encode_integer(clock.boots)
 
     def show(self, tree: Tree) -> None:
         self._windows = {name: Window(tree, user.grant) for name, user in self._users.items()}
@@ -193,7 +197,7 @@ class V3:
         if message.level < window.level:
             pdu: bytes | Pending | None = self._responder.deny(request, Version.V2, room)
         else:
-            pdu = self._responder.respond(request, window, Version.V2, room)
+            pdu = self._responder.respond(request, window, Version.V2, room, user.label)
         if isinstance(pdu, Pending):
             return Sealed(pdu, user.label, lambda late: self._seal(message, user, message.level, late))
         return None if pdu is None else self._seal(message, user, message.level, pdu)
@@ -225,11 +229,11 @@ class V3:
         digest_bytes = user.digest_bytes if user is not None and level else 0
         security = tlv(
             SEQUENCE,
-            self._engine_tlv + encode_integer(boots) + encode_integer(time_s)
+            self._head_tlvs + encode_integer(time_s)
             + tlv(OCTET_STRING, message.user)
             + tlv(OCTET_STRING, bytes(digest_bytes)) + tlv(OCTET_STRING, salt),
         )  # fmt: skip
-        header = encode_integer(message.message_id) + encode_integer(MAX_RECEIVE) + bytes((4, 1, level, 2, 1, USM))
+        header = encode_integer(message.message_id) + _MAX_RECEIVE_TLV + bytes((4, 1, level, 2, 1, USM))
         whole = tlv(SEQUENCE, b"\x02\x01\x03" + tlv(SEQUENCE, header) + tlv(OCTET_STRING, security) + body)
         if user is None or not digest_bytes:
             return whole

@@ -112,6 +112,21 @@ async def test_a_set_that_fails_half_way_says_that_it_cannot_be_undone(scene: Sc
     assert (reply.status, reply.index) == (ErrorStatus.UNDO_FAILED, 0)
 
 
+# BARS S1
+async def test_a_set_that_no_policy_has_seen_is_counted_and_told_with_who_and_what(
+    bench: Bench, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = await scene.set(((*LIMIT, 1), integer(5)), community=b"public")
+    assert reply.status == ErrorStatus.NO_ACCESS
+    scene.door.datagram_received(bench.v3(b"ops", 3, pdu(SET, [((*NAME, 1), b"\x04\x01x")])), HOME)
+
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("write_refused peer=127.0.0.1 user=reader oid=1.3.6.1.4.1.8072.9999.9999.7411.1.2.1.4.1")
+    assert "user=ops" in said[1]
+    assert "status=not_writable count=2" in said[1]
+    assert scene.hand.seen == []
+
+
 async def test_a_set_of_a_v3_user_is_sealed_when_it_is_answered(bench: Bench, scene: Scene) -> None:
 
     scene.door.datagram_received(bench.v3(b"ops", 3, pdu(SET, [((*LIMIT, 1), integer(5))])), HOME)

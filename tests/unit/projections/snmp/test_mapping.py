@@ -6,7 +6,7 @@ import pytest
 from bridge.config.ledger import Ledger
 from bridge.core.errors import ProjectionError
 from bridge.core.point import Kind, PointDef
-from bridge.core.ports import Grant, SiteFacts
+from bridge.core.ports import Grant, SiteFacts, Transport
 from bridge.core.quantity import Direction, Phase, Quantity, Statistic, meaning_of
 from bridge.projections.snmp.columns import (
     DIRECTIONS,
@@ -90,11 +90,21 @@ def test_a_mistake_is_told_with_its_path(more: dict[str, object], path: tuple[st
 
 # S-02
 def test_nobody_is_answered_unless_the_mapping_names_somebody() -> None:
-    bare = msgspec.convert({"listener": {"port": 161}}, Mapping)
-    plan = plan_of(project(bare, facts(), Ledger()))
+    plan = plan_of(project(msgspec.convert({}, Mapping), facts(), Ledger()))
 
     assert plan.readers == ()
-    assert plan.traps.targets == ()
+
+
+# S-01
+def test_the_agent_is_at_port_161_unless_told_otherwise_and_notifies_nobody_unless_told_to() -> None:
+    bare = project(msgspec.convert({}, Mapping), facts(), Ledger())
+    receivers = {"receivers": [{"host": "192.0.2.7", "community": "reader"}]}
+
+    assert [listener.port for listener in bare.listeners] == [161]
+    assert bare.transport is Transport.UDP
+    assert plan_of(bare).traps.targets == ()
+    assert [target.port for target in plan_of(projected(traps=receivers)).traps.targets] == [162]
+    assert plan_of(projected(traps={**receivers, "enabled": False})).traps.targets == ()
 
 
 # BARS S2

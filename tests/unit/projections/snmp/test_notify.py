@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.clock import Clock
 from bridge.core.event import Event, EventKind
-from bridge.core.point import NEVER_READ
+from bridge.core.point import NEVER_READ, Sample
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.projections.snmp.counters import Counters
@@ -25,7 +25,7 @@ from bridge.projections.snmp.notify import (
     own_oid,
 )
 from bridge.projections.snmp.plan import Plan, TrapPlan
-from tests.support.snmp_site import NOW_NS, facts, plan_of, point, projected, store_of, turn
+from tests.support.snmp_site import NOW_NS, facts, plan_of, point, projected, sample_of, store_of, turn
 
 RECEIVER = {"host": "127.0.0.1", "community": "reader"}
 SECOND_NS = 1_000_000_000
@@ -182,6 +182,21 @@ async def test_a_meter_is_lost_once_and_back_once_whatever_its_points_do_meanwhi
 
     assert [notification.oid for notification in sent] == [own_oid(scene.plan, 4), own_oid(scene.plan, 5)]
     assert sent[0].varbinds[2].value == b"main does not answer"
+
+
+async def test_a_meter_with_a_status_of_its_own_is_lost_when_that_says_so_whatever_the_bridge_still_computes() -> None:
+    scene = Scene()
+    status = point("main.communication_status")
+    for definition in facts().points:
+        if definition.device == "main" and definition.name not in ("communication_status", "demand_interval"):
+            scene.store.publish([(definition.index, sample_of(definition, Quality.COMM_LOST))])
+    assert scene.status("main") is Status.DEGRADED
+    scene.store.publish([(status.index, Sample(False, Quality.GOOD, NOW_NS, 2))])
+    assert scene.status("main") is Status.OFFLINE
+    scene.store.publish([(status.index, Sample(True, Quality.GOOD, NOW_NS, 3))])
+    assert scene.status("main") is Status.DEGRADED
+
+    assert [n.oid[-1] for n in await scene.run(0.1)] == [4, 5]
 
 
 async def test_a_meter_that_answers_for_the_first_time_is_no_news() -> None:

@@ -1,0 +1,57 @@
+"""What the services keep over a restart: to bytes and back, each kind under its own name."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from bridge.core.alarm import Alarm
+from bridge.core.event import Event
+from bridge.history.database import Database
+from bridge.services.accumulator import IndexState
+from bridge.services.demand_service import DemandKept
+
+T = TypeVar("T")
+# kinds of table `kept`
+INDEX, DEMAND, SETTING, ALARM, READER = "index", "demand", "setting", "alarm", "reader"
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """All that an earlier process kept."""
+
+    indexes: Mapping[str, IndexState] = {}
+    demands: tuple[DemandKept, ...] = ()
+    settings: Mapping[str, float] = {}
+    alarms: tuple[Alarm, ...] = ()
+    events: tuple[Event, ...] = ()
+    read: int = 0
+
+
+def load_kept(database: Database) -> Kept:
+    """Return what can be understood; a body of another version of the program is left out."""
+    alarms = _decoded(database.kept(ALARM), Alarm)
+    events = _decoded({str(number): body for number, body in database.events()}, Event)
+    return Kept(
+        indexes=_decoded(database.kept(INDEX), IndexState),
+        demands=tuple(_decoded(database.kept(DEMAND), DemandKept).values()),
+        settings=_decoded(database.kept(SETTING), float),
+        alarms=tuple(sorted(alarms.values(), key=lambda alarm: alarm.id)),
+        events=tuple(sorted(events.values(), key=lambda event: event.number)),
+        read=_decoded(database.kept(READER), int).get("", 0),
+    )
+
+
+def encoded(value: object) -> bytes:
+    """Return the body of a value."""
+    return msgspec.msgpack.encode(value)
+
+
+def _decoded(bodies: Mapping[str, bytes], kind: type[T]) -> dict[str, T]:
+    decoder = msgspec.msgpack.Decoder(kind)
+    found: dict[str, T] = {}
+    for id_, body in bodies.items():
+        try:
+            found[id_] = decoder.decode(body)
+        except msgspec.DecodeError:
+            continue
+    return found

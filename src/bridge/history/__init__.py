@@ -1,0 +1,1 @@
+"""What outlives a restart: SQLite, in a thread of its own."""

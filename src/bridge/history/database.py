@@ -1,0 +1,206 @@
+"""
+The database: schema, commits, reads. Synchronous; one thread at a time.
+
+The rule one must not break: every row is written with its checksum, and none is believed without.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+
+from bridge.history.rows import Cell, IndexRow, Pending, ProofRow, SampleRow, checksum
+
+# A change of the tables is a new version and a migration
+VERSION = 1
+# ms another process may hold us up while it reads
+_BUSY_MS = 5_000
+# Pages after which the log is written back; 1,000 is SQLite's own
+_CHECKPOINT_PAGES = 1_000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS kept (
+    kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS profile (
+    point TEXT NOT NULL, at_ns INTEGER NOT NULL, count INTEGER, epoch INTEGER NOT NULL, source_ns INTEGER NOT NULL,
+    quality INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (point, at_ns)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS proof (
+    point TEXT NOT NULL, period TEXT NOT NULL, count INTEGER NOT NULL, resolution INTEGER NOT NULL, unit TEXT NOT NULL,
+    epoch INTEGER NOT NULL, serial TEXT NOT NULL, source_ns INTEGER NOT NULL, quality INTEGER NOT NULL,
+    crc INTEGER NOT NULL, PRIMARY KEY (point, period)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sample (
+    point TEXT NOT NULL, at_ns INTEGER NOT NULL, value, quality INTEGER NOT NULL, crc INTEGER NOT NULL,
+    PRIMARY KEY (point, at_ns)
+) WITHOUT ROWID;
+"""
+# Table -> its columns in the order of the checksum, which is the last column of each
+TABLES: dict[str, tuple[str, ...]] = {
+    "kept": ("kind", "id", "body"),
+    "event": ("number", "body"),
+    "profile": ("point", "at_ns", "count", "epoch", "source_ns", "quality"),
+    "proof": ("point", "period", "count", "resolution", "unit", "epoch", "serial", "source_ns", "quality"),
+    "sample": ("point", "at_ns", "value", "quality"),
+}
+
+
+class Database:
+    """An open database. `event_ring`: events kept."""
+
+    def __init__(self, path: Path, event_ring: int = 5000, max_pages: int = 0) -> None:
+        """`max_pages`: largest size, for tests. Raises: sqlite3.Error."""
+        self.path, self._ring = path, event_ring
+        self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            self._sql.execute("PRAGMA journal_mode = WAL")
+            # an index that was shown must be there after a power cut
+            self._sql.execute("PRAGMA synchronous = FULL")
+            self._sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            if max_pages:
+                self._sql.execute(f"PRAGMA max_page_count = {max_pages}")
+            self._sql.executescript(_SCHEMA)
+            self._sql.execute(f"PRAGMA user_version = {VERSION}")
+        except sqlite3.Error:
+            self._sql.close()
+            raise
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def pragma(self, name: str) -> Cell:
+        """Return a setting of SQLite."""
+        value: Cell = self._sql.execute(f"PRAGMA {name}").fetchone()[0]
+        return value
+
+    def limit_pages(self, pages: int) -> None:
+        """Set the largest size in pages; 0 = no limit. Stands for a full disk in tests."""
+        self._sql.execute(f"PRAGMA max_page_count = {pages or 1_073_741_823}")
+
+    def commit(self, pending: Pending) -> None:
+        """Write everything in one transaction. Raises: sqlite3.Error; then nothing of it is written."""
+        sql = self._sql
+        sql.execute("BEGIN IMMEDIATE")
+        try:
+            for (kind, id_), body in pending.kept.items():
+                if body is None:
+                    sql.execute("DELETE FROM kept WHERE kind = ? AND id = ?", (kind, id_))
+                else:
+                    self._put("kept", (kind, id_, body))
+            for number, body in pending.events:
+                self._put("event", (number, body))
+            if pending.events:
+                sql.execute("DELETE FROM event WHERE number <= ?", (pending.events[-1][0] - self._ring,))
+            for row in pending.profile:
+                cells = (row.point, row.at_ns, row.count, row.epoch, row.source_ns, row.quality)
+                self._put("profile", cells)
+            for proof in pending.proofs:
+                self._put("proof", _proof_cells(proof))
+            for sample in pending.samples:
+                self._put("sample", (sample.point, sample.at_ns, sample.value, sample.quality))
+            sql.execute("COMMIT")
+        except BaseException:
+            if sql.in_transaction:
+                sql.execute("ROLLBACK")
+            raise
+
+    def trim_profile(self, point: str, before_ns: int) -> None:
+        """Let go of what is older (E-12: circular)."""
+        self._sql.execute("DELETE FROM profile WHERE point = ? AND at_ns < ?", (point, before_ns))
+
+    def trim_samples(self, point: str, before_ns: int) -> None:
+        """Let go of what is older."""
+        self._sql.execute("DELETE FROM sample WHERE point = ? AND at_ns < ?", (point, before_ns))
+
+    def kept(self, kind: str) -> dict[str, bytes]:
+        """Return what is kept of one kind, by id."""
+        return {str(row[1]): bytes(row[2]) for row in self._rows("kept", "WHERE kind = ?", kind)}  # type: ignore[arg-type]
+
+    def events(self) -> list[tuple[int, bytes]]:
+        """Return every event, oldest first."""
+        return [(int(row[0]), bytes(row[1])) for row in self._rows("event", "ORDER BY number")]  # type: ignore[arg-type]
+
+    def profile(self, point: str, after_ns: int = 0) -> list[IndexRow]:
+        """Return the load profile of a point."""
+        rows = self._rows("profile", "WHERE point = ? AND at_ns > ? ORDER BY at_ns", point, after_ns)
+        return [IndexRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    def last_profile(self) -> dict[str, int]:
+        """Return the end of the last interval of every point."""
+        return dict(self._sql.execute("SELECT point, max(at_ns) FROM profile GROUP BY point"))
+
+    def proofs(self, point: str) -> list[ProofRow]:
+        """Return the daily and monthly readings of a point."""
+        return [ProofRow(*row) for row in self._rows("proof", "WHERE point = ? ORDER BY period", point)]  # type: ignore[arg-type]
+
+    def samples(self, point: str, after_ns: int = 0, before_ns: int = 1 << 62) -> list[SampleRow]:
+        """Return recorded values of a point."""
+        where = "WHERE point = ? AND at_ns > ? AND at_ns < ? ORDER BY at_ns"
+        return [SampleRow(*row) for row in self._rows("sample", where, point, after_ns, before_ns)]  # type: ignore[arg-type]
+
+    def every_row(self, table: str) -> Iterator[tuple[tuple[Cell, ...], bool]]:
+        """Return every row and whether its checksum is right. Raises: sqlite3.Error."""
+        columns = TABLES[table]
+        query = f"SELECT {', '.join(columns)}, crc FROM {table}"
+        with closing(self._sql.execute(query)) as cursor:
+            for *cells, crc in cursor:
+                yield tuple(cells), checksum(*cells) == crc
+
+    def put_row(self, table: str, cells: tuple[Cell, ...]) -> None:
+        """Write a row as `every_row` returns it."""
+        self._put(table, cells)
+
+    def check(self) -> str:
+        """Return the first damage, "" when there is none: of pages first, then of every row."""
+        verdict = self._sql.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if verdict != "ok":
+            return str(verdict)
+        for table in TABLES:
+            for cells, right in self.every_row(table):
+                if not right:
+                    return f"checksum of a row of {table}: {cells[0]!r}, {cells[1]!r:.60}"
+        return ""
+
+    def save_copy(self, path: Path) -> None:
+        """Write a whole copy beside, whatever happens to this file later. Raises: sqlite3.Error, OSError."""
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.unlink(missing_ok=True)
+        self._sql.execute("VACUUM INTO ?", (str(unfinished),))
+        unfinished.replace(path)
+
+    def close(self) -> None:
+        """Write the log back and close."""
+        self._sql.close()
+
+    def _put(self, table: str, cells: tuple[Cell, ...]) -> None:
+        marks = ", ".join("?" * (len(cells) + 1))
+        self._sql.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", (*cells, checksum(*cells)))
+
+    def _rows(self, table: str, where: str, *values: Cell) -> Iterator[tuple[Cell, ...]]:
+        """Return rows whose checksum is right; the others are nobody's."""
+        columns = TABLES[table]
+        with closing(self._sql.execute(f"SELECT {', '.join(columns)}, crc FROM {table} {where}", values)) as cursor:
+            for *cells, crc in cursor:
+                if checksum(*cells) == crc:
+                    yield tuple(cells)
+
+
+def _proof_cells(row: ProofRow) -> tuple[Cell, ...]:
+    return (
+        row.point,
+        row.period,
+        row.count,
+        row.resolution,
+        row.unit,
+        row.epoch,
+        row.serial,
+        row.source_ns,
+        row.quality,
+    )

@@ -1,0 +1,171 @@
+"""The whole stack of a plan: the device or the router with its virtual devices, and the front before them."""
+
+from typing import Any
+
+from bacpypes3.basetypes import IPMode, NetworkNumberQuality
+from bacpypes3.pdu import IPv4Address
+from bacpypes3.vlan import VirtualNetwork
+
+from bridge.projections.bacnet.commands import Commands
+from bridge.projections.bacnet.cov import CovEngine
+from bridge.projections.bacnet.front import Front, Peer
+from bridge.projections.bacnet.model import Catalogue, DeviceModel
+from bridge.projections.bacnet.plan import DEVICE, NETWORK_PORT, STRUCTURED_VIEW, Identity, Layout, Mode, Plan, View
+from bridge.projections.bacnet.stack.application import DeviceApplication
+from bridge.projections.bacnet.stack.link import GuardedServer, link_layer
+from bridge.projections.bacnet.stack.objects import OurDevice, OurNetworkPort
+
+_MODES = {Mode.NORMAL: IPMode.normal, Mode.FOREIGN: IPMode.foreign, Mode.BBMD: IPMode.bbmd}
+# Octets of an address on the virtual network: room for 65,535 meters and more.
+_MAC_OCTETS = 3
+# The router's own.
+_ROUTER_MAC = 1
+_VIRTUAL_NAME = "meters"
+
+
+class Stack:
+    """Synchronous but for the library's own tasks. `server` and `front` are to be given the sockets."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        port: int,
+        version: str,
+        catalogue: Catalogue,
+        engine: CovEngine,
+        commands: Commands,
+        counters: dict[str, int],
+    ) -> None:
+        self._plan, self._version = plan, version
+        self._parts = (engine, commands, counters)
+        self._catalogue = catalogue
+        network = plan.network
+        address = IPv4Address(f"{plan.listener.bind}/{network.prefix}:{port}")
+        broadcast: Peer | None = (network.broadcast, port) if network.broadcast else None
+        self.server = GuardedServer(address, broadcast, counters)
+        one = plan.layout is Layout.ONE_DEVICE
+        positions = range(len(catalogue.points)) if one else ()
+        model = DeviceModel(catalogue, plan.identity.instance, positions)
+        if one:
+            model.views = {STRUCTURED_VIEW << 22 | view.instance: n for n, view in enumerate(plan.views)}
+        self.app = self._compose(model, plan.identity, [])
+        self.link = link_layer(network, address, self.server)
+        self.app.add_port(self._port_object(address), self.link, address)
+        self.front = Front(self.app.reads, engine, self._is_silent, self.server.pass_on, counters)
+        self.devices: list[DeviceApplication] = []
+        self._network: Any = None
+        if not one:
+            self._network = VirtualNetwork(_VIRTUAL_NAME)
+            self.app.add_object(self._virtual_port(2, _ROUTER_MAC))
+            self.app.own_changed()
+            for view in plan.views:
+                self._add(view)
+
+    def may_initiate(self) -> bool:
+        """Tell whether DeviceCommunicationControl lets us speak unasked."""
+        return bool(self.app.asap.dccEnableDisable == "enable")
+
+    def _is_silent(self) -> bool:
+        return bool(self.app.asap.dccEnableDisable == "disable")
+
+    def _is_own(self, source: Any) -> bool:
+        """A virtual device's broadcasts reach its brothers and the router."""
+        return not isinstance(source, IPv4Address) or self.server.is_own(source.addrTuple)
+
+    def announce(self) -> None:
+        """Say that we are there, where broadcasts go anywhere."""
+        if self._plan.network.broadcast or self._plan.network.mode is Mode.FOREIGN:
+            self.app.announce()
+
+    def connect(self, send: Any) -> None:
+        """Give every layer the way out."""
+        self.server.send = self.front.send = send
+        network = self._plan.network
+        for app in (self.app, *self.devices):
+            app.send, app.direct_net = send, network.number if app.npdu_source else None
+
+    def close(self) -> None:
+        """Stop the library's timers."""
+        stop = getattr(self.link, "stop", None) or getattr(self.link, "unregister", None)
+        if stop is not None:
+            stop()
+        if self._network is not None:
+            # the library keeps every network by name
+            VirtualNetwork._networks.pop(_VIRTUAL_NAME, None)
+
+    def _compose(self, model: DeviceModel, identity: Identity, ports: list[Any]) -> DeviceApplication:
+        device = OurDevice(
+            objectIdentifier=(DEVICE, identity.instance),
+            objectName=identity.name,
+            description=identity.description,
+            location=identity.location,
+            vendorName=identity.vendor,
+            vendorIdentifier=identity.vendor_id,
+            modelName=identity.model,
+            firmwareRevision=self._version,
+            applicationSoftwareVersion=self._version,
+            databaseRevision=identity.revision,
+            maxApduLengthAccepted=1476,
+            maxSegmentsAccepted=64,
+        )
+        app = DeviceApplication.compose(model, *self._parts, [device, *ports])
+        app.password = self._plan.password
+        app.is_own = self._is_own
+        return app
+
+    def _add(self, view: View) -> None:
+        identity = self._plan.identity
+        model = DeviceModel(self._catalogue, view.instance, range(view.first, view.first + view.count))
+        own = Identity(
+            instance=view.instance,
+            name=view.device,
+            description=view.description,
+            location=identity.location,
+            vendor_id=identity.vendor_id,
+            vendor=identity.vendor,
+            model=identity.model,
+            revision=identity.revision,
+        )
+        app = self._compose(model, own, [self._virtual_port(1, view.mac)])
+        net = self._plan.network.virtual_number.to_bytes(2, "big")
+        app.npdu_source = net + bytes((_MAC_OCTETS,)) + view.mac.to_bytes(_MAC_OCTETS, "big")
+        app.asap.dccEnableDisable = "enable"
+        self.front.virtual[app.npdu_source] = app.reads
+        self.devices.append(app)
+
+    def _port_object(self, address: Any) -> Any:
+        network = self._plan.network
+        more: dict[str, Any] = {}
+        if network.mode is Mode.FOREIGN:
+            more["fdSubscriptionLifetime"] = network.ttl_s
+        return OurNetworkPort(
+            address,
+            objectIdentifier=(NETWORK_PORT, 1),
+            objectName="IP",
+            bacnetIPMode=_MODES[network.mode],
+            networkNumber=network.number,
+            networkNumberQuality=NetworkNumberQuality.configured if network.number else NetworkNumberQuality.unknown,
+            apduLength=1476,
+            bacnetIPMulticastAddress=None,
+            ipDefaultGateway=bytes(4),
+            ipDNSServer=[bytes(4)],
+            **more,
+        )
+
+    def _virtual_port(self, instance: int, mac: int) -> Any:
+        return OurNetworkPort(
+            objectIdentifier=(NETWORK_PORT, instance),
+            objectName="meters" if instance > 1 else "port",
+            macAddress=mac.to_bytes(_MAC_OCTETS, "big"),
+            networkType="virtual",
+            protocolLevel="bacnet-application",
+            networkNumber=self._plan.network.virtual_number,
+            networkNumberQuality="configured",
+            networkInterfaceName=_VIRTUAL_NAME,
+            statusFlags=[0] * 4,
+            reliability="no-fault-detected",
+            outOfService=False,
+            changesPending=False,
+            apduLength=1476,
+            linkSpeed=0.0,
+        )

@@ -1,0 +1,110 @@
+"""Sessions that a stranger cannot take over, and subscriptions that only their own session touches."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from asyncua import ua
+from asyncua.common.utils import ServiceError
+from asyncua.server.internal_session import InternalSession
+
+from bridge.projections.opcua.commands import Commands
+from bridge.projections.opcua.plan import NAMESPACE_INDEX
+
+# OPC 10000-4, 5.7.2.1: the token must not be guessable.
+_TOKEN_BYTES = 32
+
+
+class Session(InternalSession):
+    """What the library keeps of a session, with a token that is no counter and its own subscriptions."""
+
+    # the channel's certificate when the session was created: only its owner may bring the session to another channel
+    certificate: bytes | None = None
+    # given by the server that makes the session
+    commands: Commands
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        if self.external:
+            self.iserver.unregister_external_session(self)
+            self.auth_token = ua.NodeId(secrets.token_bytes(_TOKEN_BYTES), 0)
+            self.iserver.register_external_session(self)
+
+    def activate_session(
+        self, params: ua.ActivateSessionParameters, peer_certificate: bytes | None
+    ) -> ua.ActivateSessionResult:
+        """The channel's certificate names a program, not a user: only a user's own token is shown to `get_user`."""
+        del peer_certificate
+        return super().activate_session(params, None)
+
+    def owns(self, subscription_id: int) -> bool:
+        subscription = self.subscription_service.subscriptions.get(subscription_id)
+        return subscription is not None and (not self.external or subscription.session_id == self.session_id)
+
+    @property
+    def peer(self) -> str:
+        """Address of the client; the library gives a session the name of its socket."""
+        return str(self.name[0]) if isinstance(self.name, tuple) else ""
+
+    async def write(self, params: ua.WriteParameters) -> list[ua.StatusCode]:
+        if not self.external:
+            return await super().write(params)
+        return [await self.commands.write(wanted, self.user, self.peer) for wanted in params.NodesToWrite or ()]
+
+    async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
+        results: list[ua.CallMethodResult] = []
+        for method in params:
+            if method.MethodId.NamespaceIndex == NAMESPACE_INDEX:
+                results.append(await self.commands.call(method, self.user, self.peer))
+            else:
+                results += await super().call([method])
+        return results
+
+    async def create_monitored_items(
+        self, params: ua.CreateMonitoredItemsParameters
+    ) -> list[ua.MonitoredItemCreateResult]:
+        self._must_own(params.SubscriptionId)
+        return await super().create_monitored_items(params)
+
+    async def modify_monitored_items(
+        self, params: ua.ModifyMonitoredItemsParameters
+    ) -> list[ua.MonitoredItemModifyResult]:
+        self._must_own(params.SubscriptionId)
+        return await super().modify_monitored_items(params)
+
+    async def delete_monitored_items(self, params: ua.DeleteMonitoredItemsParameters) -> list[ua.StatusCode]:
+        self._must_own(params.SubscriptionId)
+        return await super().delete_monitored_items(params)
+
+    async def set_monitoring_mode(self, params: ua.SetMonitoringModeParameters) -> list[ua.StatusCode]:
+        self._must_own(params.SubscriptionId)
+        return await super().set_monitoring_mode(params)
+
+    def republish(self, params: ua.RepublishParameters) -> ua.NotificationMessage:
+        self._must_own(params.SubscriptionId)
+        return super().republish(params)
+
+    def modify_subscription(self, params: ua.ModifySubscriptionParameters) -> ua.ModifySubscriptionResult:
+        self._must_own(params.SubscriptionId)
+        return super().modify_subscription(params)
+
+    async def set_publishing_mode(self, params: ua.SetPublishingModeParameters) -> list[ua.StatusCode]:
+        return await self._each(params.SubscriptionIds, lambda own: self._set_publishing(params, own))
+
+    async def delete_subscriptions(self, ids: list[int]) -> list[ua.StatusCode]:
+        return await self._each(ids, super().delete_subscriptions)
+
+    async def _set_publishing(self, params: ua.SetPublishingModeParameters, own: list[int]) -> list[ua.StatusCode]:
+        params.SubscriptionIds = own
+        return await super().set_publishing_mode(params)
+
+    async def _each(self, ids: list[int], do: Callable[[list[int]], Any]) -> list[ua.StatusCode]:
+        """Do it for our own, and refuse the others in their places."""
+        own = [number for number in ids if self.owns(number)]
+        done = iter(await do(own))
+        refused = ua.StatusCode(ua.StatusCodes.BadSubscriptionIdInvalid)
+        return [next(done) if number in own else refused for number in ids]
+
+    def _must_own(self, subscription_id: int) -> None:
+        if not self.owns(subscription_id):
+            raise ServiceError(ua.StatusCodes.BadSubscriptionIdInvalid)

@@ -1,0 +1,207 @@
+"""
+P5: CPU per BACnet request and per reported change, objects against memory and start, beside the stock server.
+
+Both servers stand on one core and are asked in turn, so that what the machine does meanwhile falls on both; the client
+has the other core. CPU is what the scheduler counted for the server's threads.
+"""
+
+import asyncio
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import uvloop
+
+from bridge.core.point import Kind, PointDef, Sample
+from bridge.core.ports import SiteFacts
+from bridge.core.quality import Quality
+from bridge.core.store import PointStore
+from bridge.workers.worker import Timing
+from tests.bench.table import Table
+from tests.support.bacnet_client import confirmed, read, read_many, subscribe
+from tests.support.bacnet_site import spec_of
+from tests.support.modbus_site import device
+from tests.support.workers import running, status
+
+OUR_PORT, STOCK_PORT = 24060, 24061
+STOCK = Path(__file__).with_name("bacnet_stock.py")
+ROUNDS = 9
+REQUESTS, STOCK_REQUESTS = 3000, 150
+POLLED = 20
+CHANGES = 4000
+T = TypeVar("T")
+PATIENT = Timing(ready_s=60, ping_s=1, hung_s=20, good_run_s=1, stop_s=3, term_s=3)
+READ = confirmed(1, 12, read(0, 1, 85))
+POLL = confirmed(1, 14, b"".join(read_many(0, n + 1, 85, 111) for n in range(POLLED)))
+
+
+def site(meters: int, points: int) -> SiteFacts:
+    made = [
+        PointDef(m * points + p, f"m{m}.p{p}", Kind.ANALOG, "V", stale_after_ns=10**15)
+        for m in range(meters)
+        for p in range(points)
+    ]
+    return SiteFacts("bench", made, [device(m) for m in range(meters)])
+
+
+def store_of(facts: SiteFacts) -> PointStore:
+    store = PointStore(facts.points, facts.devices)
+    store.publish([(p.index, Sample(230.0, Quality.GOOD, 1, 1)) for p in facts.points])
+    return store
+
+
+def cpu_ns(pid: int) -> int:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+
+
+def talk(sock: socket.socket, request: bytes, count: int) -> None:
+    for _ in range(count):
+        sock.send(request)
+        sock.recv(2000)
+
+
+def socket_to(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect(("127.0.0.1", port))
+    sock.settimeout(5)
+    return sock
+
+
+def reads(pids: dict[str, int]) -> dict[tuple[str, str], list[float]]:
+    """CPU us per request, by server and request, one figure per round."""
+    ports = {"ours": OUR_PORT, "stock": STOCK_PORT}
+    counts = {"ours": REQUESTS, "stock": STOCK_REQUESTS}
+    socks = {name: socket_to(ports[name]) for name in pids}
+    found: dict[tuple[str, str], list[float]] = {}
+    for sock in socks.values():
+        talk(sock, READ, 50)
+        talk(sock, POLL, 5)
+    for _ in range(ROUNDS):
+        for what, request, share in (("read", READ, 1), ("poll", POLL, 10)):
+            for name, pid in pids.items():
+                count = counts[name] // (share if name == "stock" else 1)
+                before = cpu_ns(pid)
+                talk(socks[name], request, count)
+                found.setdefault((name, what), []).append((cpu_ns(pid) - before) / count / 1000)
+    for sock in socks.values():
+        sock.close()
+    return found
+
+
+async def changes(store: PointStore, pid: int, subscribed: bool) -> float:
+    """CPU us of the worker per changed point, with or without a notification for it."""
+    sock = socket_to(OUR_PORT)
+    count = 16
+    for n in range(count if subscribed else 0):
+        sock.send(confirmed(1, 5, subscribe(n, 0, n + 1)))
+        for _ in range(2):
+            await asyncio.to_thread(sock.recv, 2000)
+    sock.setblocking(False)
+    figures = []
+    value = 0.0
+    for _ in range(5):
+        before = cpu_ns(pid)
+        for _ in range(CHANGES // count):
+            value += 10.0
+            store.publish([(n, Sample(value, Quality.GOOD, 1, 1)) for n in range(count)])
+            await asyncio.sleep(0.006)
+            while subscribed:
+                try:
+                    sock.recv(2000)
+                except BlockingIOError:
+                    break
+        figures.append((cpu_ns(pid) - before) / (CHANGES // count * count) / 1000)
+    sock.close()
+    return statistics.median(figures)
+
+
+async def with_worker(facts: SiteFacts, use: Callable[[PointStore, int, float], Awaitable[T]]) -> T:
+    """Run the worker; `use` gets its store, its pid and the seconds until it was ready."""
+    store = store_of(facts)
+    begun = time.perf_counter()
+    async with running(store, [spec_of(facts, OUR_PORT)], PATIENT, wait_ready=False) as supervisor:
+        while not any(s.state.value == "ready" for s in supervisor.statuses()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return await use(store, status(supervisor, "bacnet").pid, time.perf_counter() - begun)
+
+
+async def asking(stock: int) -> list[tuple[str, ...]]:
+    cores = sorted(os.sched_getaffinity(0))
+
+    async def use(store: PointStore, pid: int, _: float) -> list[tuple[str, ...]]:
+        for each in (pid, stock):
+            os.sched_setaffinity(each, {cores[-1]})
+        os.sched_setaffinity(0, {cores[0]})
+        found = await asyncio.to_thread(reads, {"ours": pid, "stock": stock})
+        quiet, told = await changes(store, pid, False), await changes(store, pid, True)
+        os.sched_setaffinity(0, set(cores))
+
+        def figure(name: str, what: str) -> str:
+            rounds = found[name, what]
+            return f"{statistics.median(rounds):.1f} (min {min(rounds):.1f})"
+
+        return [
+            ("ReadProperty, CPU us", figure("ours", "read"), figure("stock", "read"), "12"),
+            (f"ReadPropertyMultiple {POLLED} x 2, CPU us", figure("ours", "poll"), figure("stock", "poll"), "20"),
+            ("change nobody watches, CPU us", f"{quiet:.1f}", "", ""),
+            ("change + COV unconfirmed, CPU us", f"{told:.1f}", "", "10 beyond the former"),
+        ]
+
+    return await with_worker(site(10, 80), use)
+
+
+async def sizes() -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for meters, target in ((100, "0.5 s, 45 MB"), (1000, "1 s, 60 MB")):
+
+        async def use(_: PointStore, pid: int, ready_s: float) -> tuple[float, float]:
+            return ready_s, psutil.Process(pid).memory_info().rss / 1e6
+
+        ready_s, rss = await with_worker(site(meters, 80), use)
+        rows.append((f"{meters * 80:,} objects: ready, RSS", f"{ready_s:.2f} s, {rss:.0f} MB", "", target))
+    return rows
+
+
+def stock_size() -> str:
+    begun = time.perf_counter()
+    command = [sys.executable, str(STOCK), str(STOCK_PORT), "8000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            return f"{time.perf_counter() - begun:.2f} s, {psutil.Process(process.pid).memory_info().rss / 1e6:.0f} MB"
+        finally:
+            process.kill()
+
+
+def run() -> Table:
+    command = [sys.executable, str(STOCK), str(STOCK_PORT), "100"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as stock:
+        try:
+            assert stock.stdout is not None
+            stock.stdout.readline()
+            rows = uvloop.run(asking(stock.pid))
+        finally:
+            stock.kill()
+    rows += uvloop.run(sizes())
+    rows[-2] = (*rows[-2][:2], stock_size(), rows[-2][3])
+    return Table(
+        "BACnet/IP",
+        ("what", "ours", "bacpypes3's own server", "target"),
+        rows,
+        "Worker process on uvloop; both servers pinned to one core and asked in turn, median of "
+        f"{ROUNDS} rounds. Ready and RSS contain the whole worker: interpreter, point list over the link, probe. "
+        "A change contains what the link and the point image cost.",
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(run().markdown() + "\n")

@@ -1,0 +1,161 @@
+"""
+`python -m tests.bench iec61850`: P7, the tower (100 meters x 80 points) in the real worker.
+
+CPU is what the scheduler counted for all threads of the worker: link, image, checks, library and guard. The read of a
+data set through the guard stands beside the same read straight from the library, on its own port behind the guard.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from bridge.core.point import Kind, PointDef, Sample
+from bridge.core.ports import SiteFacts
+from bridge.core.quality import Quality
+from bridge.core.quantity import meaning_of
+from bridge.core.store import PointStore
+from bridge.workers.worker import Timing
+from tests.bench.table import Table
+from tests.support.mms_site import device, points_of, spec_of, store_of
+from tests.support.workers import running, spare_ports, status, until
+
+METERS, POINTS = 100, 80
+ROUNDS = 3
+READS = 2000
+# s between two batches of a round: the rate of 1,000 changes a second is 0.08 s a meter
+_PAUSE_S = 0.002
+_MEASURANDS, _EVENTS = frozenset({Kind.ANALOG}), frozenset({Kind.ACCUMULATOR, Kind.BINARY})
+_EXTRA = [
+    *(f"voltage_l{p}_n_{s}" for p in (1, 2, 3) for s in ("min", "max")),
+    *(f"current_l{p}_{s}" for p in (1, 2, 3) for s in ("min", "max", "mean")),
+    *(f"active_power_l{p}_{s}" for p in (1, 2, 3) for s in ("min", "max", "mean")),
+    *(f"{q}_l{p}" for q in ("reactive_power", "apparent_power", "power_factor") for p in (1, 2, 3)),
+    *(f"thd_voltage_l{p}" for p in (1, 2, 3)),
+]
+_EXTRA_COUNTERS = [f"active_energy_{d}_l{p}" for d in ("import", "export") for p in (1, 2, 3)]
+
+
+def tower() -> SiteFacts:
+    points: list[PointDef] = []
+    for number in range(1, METERS + 1):
+        mine = points_of(number, len(points))
+        for name in (*_EXTRA, *_EXTRA_COUNTERS):
+            counter = name in _EXTRA_COUNTERS
+            kind, unit = (Kind.ACCUMULATOR, "kWh") if counter else (Kind.ANALOG, "V" if name[0] == "v" else "A")
+            made = PointDef(len(points) + len(mine), f"m{number}.{name}", kind, unit, meaning=meaning_of(name))
+            mine.append(msgspec.structs.replace(made, stale_after_ns=10**15, resolution=-2 if counter else 0))
+        while len(mine) < POINTS:
+            at = len(points) + len(mine)
+            mine.append(PointDef(at, f"m{number}.spare_{len(mine)}", Kind.ANALOG, "", stale_after_ns=10**15))
+        points += mine[:POINTS]
+    return SiteFacts("tower", points, [device(number) for number in range(1, METERS + 1)])
+
+
+def cpu_s(pid: int) -> float:
+    """Of every thread of the process, from the scheduler (ns)."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        total += int(Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+@contextmanager
+def clients(port: int, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "tests.bench.mms_clients", str(port), *words]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def line_of(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return (await asyncio.to_thread(process.stdout.readline)).strip()
+
+
+async def changes_us(facts: SiteFacts, store: PointStore, pid: int, kinds: frozenset[Kind], shift: int) -> float:
+    """Change every point of the kinds, meter by meter; return CPU us of the worker per changed value."""
+    wanted: dict[str, list[PointDef]] = {}
+    for definition in facts.points:
+        if definition.kind in kinds:
+            wanted.setdefault(definition.device, []).append(definition)
+    count, begin = 0, cpu_s(pid)
+    for round_ in range(ROUNDS):
+        for points in wanted.values():
+            now, step = time.time_ns(), shift + round_
+            batch = [(d.index, Sample(changed(d, step), Quality.GOOD, now, 1)) for d in points]
+            store.publish(batch)
+            count += len(batch)
+            await asyncio.sleep(_PAUSE_S)
+    await asyncio.sleep(1.0)
+    return (cpu_s(pid) - begin) / count * 1e6
+
+
+def changed(definition: PointDef, step: int) -> float | int | bool:
+    match definition.kind:
+        case Kind.ANALOG:
+            return 100.0 + step + definition.index % 7
+        case Kind.ACCUMULATOR:
+            return 1000 + step
+        case _:
+            return step % 2 == 0
+
+
+async def read_cost(pid: int, port: int, name: str) -> tuple[float, float, str]:
+    """Return (CPU us of the worker, ms as the client sees it) of one read, and how many members it has."""
+    with clients(port, "read", name, str(READS)) as process:
+        begin = cpu_s(pid)
+        took_ms, members = (await line_of(process)).split()
+        return (cpu_s(pid) - begin) / READS * 1e6, float(took_ms), members
+
+
+async def measure() -> list[list[str]]:
+    facts, port = tower(), spare_ports(1)
+    store = store_of(facts)
+    rows: list[list[str]] = []
+    async with running(store, [spec_of(facts, port)], Timing()) as supervisor:
+        now = status(supervisor, "iec61850")
+        worker = psutil.Process(now.pid)
+
+        async def changes(what: str, step: int, target: str) -> None:
+            for kinds, name in ((_MEASURANDS, "measurand"), (_EVENTS, "counter or state")):
+                cost = await changes_us(facts, store, now.pid, kinds, step)
+                rows.append([f"changed {name}, {what}", f"{cost:.1f} us", target])
+
+        rows.append(["ready after the start", f"{now.ready_after_s:.2f} s", "5 s (L5)"])
+        rows.append(["RSS", f"{worker.memory_info().rss / 1e6:.0f} MB", ""])
+        await changes("no client", 0, "45 us")
+        with clients(port, "hold", "5") as held:
+            assert await line_of(held) == "ready"
+            await changes("5 clients", 10, "100 us")
+            assert held.stdin is not None
+            held.stdin.close()
+            rows.append(["reports the five clients got", await line_of(held), ""])
+        rows.append(["RSS afterwards", f"{worker.memory_info().rss / 1e6:.0f} MB", ""])
+        await until(lambda: status(supervisor, "iec61850").counters.get("clients") == 0)
+        listening = [c.laddr.port for c in worker.net_connections("tcp") if c.status == "LISTEN"]
+        inner = next(other for other in listening if other != port)
+        for what, at in (("through the guard", port), ("from libiec61850 alone", inner)):
+            cost, took_ms, members = await read_cost(now.pid, at, "GW1m1/LLN0.dsAll")
+            rows.append([f"read of {members} objects {what}", f"{cost:.0f} us, {took_ms:.3f} ms", ""])
+    return rows
+
+
+def run() -> Table:
+    rows = asyncio.run(measure())
+    note = (
+        "The worker's whole CPU (link, image, checks, libiec61850, guard). 100 meters x 80 points, default layout; five"
+        " clients hold a URCB each of every meter and one of them every BRCB. A read is CPU of the worker, and time"
+        " as the client sees it; the library's own port is known to this test only."
+    )
+    return Table("IEC 61850 at tower size (P7, L5)", ("what", "figure", "target"), rows, note)

@@ -1,0 +1,133 @@
+"""Layout device-per-meter: a router, and behind it one device for every meter"""
+
+import pytest
+
+from bridge.core.errors import ProjectionError
+from bridge.core.quality import Quality
+from tests.support.bacnet_client import (
+    Client,
+    collect,
+    confirmed,
+    object_id,
+    read,
+    read_many,
+    subscribe,
+    unconfirmed,
+    unicast,
+    value_of,
+)
+from tests.support.bacnet_site import DEVICE_ID, Served, asked, plan_of, site
+
+pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
+FACTS = site(5)
+NETWORKS = {"number": 2000, "virtual_number": 2001}
+LAYOUT = {"layout": "device-per-meter", "network": NETWORKS}
+
+
+def route(it: Served, device: str) -> bytes:
+    """DNET, DLEN, DADR of a meter's device."""
+    view = next(view for view in it.plan.views if view.device == device)
+    return (2001).to_bytes(2, "big") + b"\x03" + view.mac.to_bytes(3, "big")
+
+
+def instance(it: Served, device: str) -> int:
+    return next(view.instance for view in it.plan.views if view.device == device)
+
+
+async def ask(it: Served, client: Client, device: str, body: bytes, service: int = 12) -> bytes:
+    return await client.call(confirmed(1, service, body, route=route(it, device)))
+
+
+async def test_every_meter_is_a_device_of_its_own_with_its_points_and_no_others() -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        for device in ("m1", "m5"):
+            number = instance(it, device)
+            octets = value_of(await ask(it, client, device, read(8, number, 76)))
+            name = value_of(await ask(it, client, device, read(8, number, 77)))
+            listed = {octets[k : k + 4] for k in range(1, len(octets), 5)}
+            own = {object_id(*it.place(p.id)) for p in FACTS.points if p.device == device}
+
+            assert name.endswith(device.encode())
+            assert listed == own | {object_id(8, number), object_id(56, 1)}
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_a_routed_read_gets_the_meters_value_from_the_model_and_from_the_stack(slow: bool) -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        it.publish("m3.voltage_l1", 100.0)
+        it.slow(slow)
+        one = await ask(it, client, "m3", read(*it.place("m3.voltage_l1"), 85))
+        many = await ask(it, client, "m3", read_many(*it.place("m3.voltage_l1"), 85, 111), 14)
+        foreign = await ask(it, client, "m2", read(*it.place("m3.voltage_l1"), 85))
+
+    assert value_of(one) == b"\x44\x42\xc8\x00\x00"
+    assert b"\x44\x42\xc8\x00\x00\x4f\x29\x6f\x4e\x82\x04\x00" in many
+    assert foreign[0] >> 4 == 5
+
+
+async def test_a_global_who_is_finds_the_router_and_every_meter() -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        # DNET 65535, DLEN 0, hop count 255
+        client.send(unicast(b"\x01\x20\xff\xff\x00\xff\x10\x08"))
+        found = [apdu for apdu in await client.drain(0.3) if apdu[:2] == b"\x10\x00"]
+
+    numbers = {int.from_bytes(apdu[3:7], "big") & 0x3FFFFF for apdu in found}
+    assert numbers == {DEVICE_ID} | {instance(it, f"m{n}") for n in range(1, 6)}
+
+
+async def test_a_subscription_to_a_meter_is_acknowledged_before_it_is_reported() -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        place = it.place("m2.voltage_l1")
+        client.send(confirmed(1, 5, subscribe(1, *place), route=route(it, "m2")))
+        order = [await client.receive(), await client.receive()]
+        it.publish("m2.voltage_l1", 5.0, Quality.COMM_LOST)
+        report = await client.receive()
+
+    assert [apdu[0] >> 4 for apdu in order] == [2, 1]
+    assert object_id(8, instance(it, "m2")) in report
+    assert report.endswith(b"\x82\x04\x40\x2f\x4f")
+
+
+async def test_a_meters_long_reply_comes_in_segments_through_the_router() -> None:
+    facts = site(2, analogs=300)
+    async with asked(facts, **LAYOUT) as (it, client):
+        number = instance(it, "m2")
+        request = confirmed(1, 12, read(8, number, 76), limit=206, route=route(it, "m2"))
+        mac = route(it, "m2")
+
+        def acknowledge(invoke_id: int, sequence: int, window: int, *, negative: bool = False) -> None:
+            apdu = bytes((0x42 if negative else 0x40, invoke_id, sequence, window))
+            client.send(unicast(b"\x01\x20" + mac + b"\xff" + apdu))
+
+        client.acknowledge = acknowledge  # type: ignore[method-assign]
+        got = await collect(client, request, 1)
+
+    assert max(got.sizes) <= 206
+    assert (len(got.body) - 9) // 5 == len([p for p in facts.points if p.device == "m2"]) + 2
+
+
+async def test_who_is_router_names_the_network_of_the_meters() -> None:
+    async with asked(FACTS, **LAYOUT) as (_, client):
+        client.send(unicast(b"\x01\x80\x00\x07\xd1"))
+        raw = await client.raw.get()
+
+    assert raw[4:] == b"\x01\x80\x01\x07\xd1"
+
+
+async def test_a_dead_meter_makes_its_device_non_operational() -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        number = instance(it, "m4")
+        before = value_of(await ask(it, client, "m4", read(8, number, 112)))
+        for point in FACTS.points:
+            if point.device == "m4":
+                it.publish(point.id, it.store.get(point.index).value or 0, Quality.COMM_LOST)
+        after = value_of(await ask(it, client, "m4", read(8, number, 112)))
+        other = value_of(await ask(it, client, "m5", read(8, instance(it, "m5"), 112)))
+
+    assert (before, after, other) == (b"\x91\x00", b"\x91\x04", b"\x91\x00")
+
+
+def test_two_network_numbers_are_needed() -> None:
+    with pytest.raises(ProjectionError, match="network numbers"):
+        plan_of(FACTS, layout="device-per-meter")
+    assert unconfirmed(8, b"")

@@ -1,0 +1,158 @@
+"""app.own and app.memory: the services together, and what they know after a restart."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bridge.app.own import OwnServices
+from bridge.core.event import EventKind
+from bridge.core.point import Nominal, Sample
+from bridge.core.quality import Quality
+from bridge.core.store import PointStore
+from bridge.field.modbus.notice import Notice, NoticeKind
+from bridge.history.opening import FILE
+from tests.support import sim_site
+from tests.support.clock import NEW_YEAR, SECOND, ManualClock
+from tests.support.field_points import device, point
+
+pytestmark = pytest.mark.real_time
+
+ENERGY = point("active_energy_import", 0)
+POWER = point("active_power_total", 1)
+V1 = point("voltage_l1_n", 2)
+STATUS = point("communication_status", 3)
+LOSS = point("phase_loss_l1", 4, states=((0, "OK"), (1, "Loss")))
+PEAK = point("demand_peak_current", 5)
+OVERLOAD = point("overload_threshold", 6, unit="%", low=80.0, high=120.0)
+MEASURED, OWN = (ENERGY, POWER, V1), (STATUS, LOSS, PEAK, OVERLOAD)
+SITE = sim_site.site([device(MEASURED, OWN, Nominal(230, 80, 50))], channels={})
+
+
+class Bench:
+    def __init__(self, folder: Path, clock: ManualClock) -> None:
+        self.clock = clock
+        self.config = replace(SITE, state_dir=folder)
+        self.store = PointStore(SITE.points, SITE.devices)
+        self.own = OwnServices(self.store, clock)
+
+    async def start(self) -> None:
+        await self.own.start(self.config)
+
+    def read(self, count: int, power: float = 6.0, voltage: float = 230.0) -> None:
+        at = self.clock.utc
+        values = ((0, count), (1, power), (2, voltage))
+        self.own.gate.publish([(index, Sample(value, Quality.GOOD, at, 1)) for index, value in values])
+
+    def minutes(self, count: int, minutes: int) -> None:
+        for n in range(6 * minutes):
+            self.read(count + n)
+            self.clock.pass_s(10)
+        self.own.demand.look()
+
+
+async def test_what_the_bridge_knew_is_there_after_a_restart(tmp_path: Path) -> None:
+    clock = ManualClock()
+    first = Bench(tmp_path, clock)
+    await first.start()
+    first.minutes(1_000, 15)
+    first.own.settings.write(OVERLOAD.index, 90)
+    first.read(1_090, voltage=20.0)
+    await first.own.stop()
+    again = Bench(tmp_path, clock)
+
+    await again.start()
+
+    assert again.store.get(ENERGY.index) == Sample(1_090, Quality.STALE, clock.utc, 0)
+    assert again.store.get(PEAK.index).value == 6.0
+    assert again.store.get(OVERLOAD.index).value == 90.0
+    assert {(a.name, a.active) for a in again.own.alarms.alarms()} == {
+        ("voltage_interruption", True),
+        ("phase_loss", True),
+    }
+    assert again.own.events.last == first.own.events.last
+    await again.own.stop()
+
+
+async def test_an_index_goes_on_without_a_jump_after_a_restart(tmp_path: Path) -> None:
+    clock = ManualClock()
+    first = Bench(tmp_path, clock)
+    await first.start()
+    first.read(1_000)
+    await first.own.stop()
+    again = Bench(tmp_path, clock)
+    await again.start()
+    clock.pass_s(60)
+
+    again.read(5)
+    held = again.store.get(ENERGY.index)
+    again.read(1_001)
+
+    assert (held.value, held.quality, held.source_ns) == (1_000, Quality.QUESTIONABLE, NEW_YEAR)
+    assert again.store.get(ENERGY.index).quality == Quality.GOOD
+    await again.own.stop()
+
+
+async def test_a_damaged_database_is_an_alarm_and_an_event(tmp_path: Path) -> None:
+    # BARS R7
+    clock = ManualClock()
+    first = Bench(tmp_path, clock)
+    await first.start()
+    first.read(1_000)
+    await first.own.stop()
+    path = tmp_path / "history" / FILE
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    again = Bench(tmp_path, clock)
+
+    await again.start()
+
+    assert [(a.name, a.priority, a.active) for a in again.own.alarms.alarms()] == [("history_damaged", 224, False)]
+    assert any("set aside as history.damaged-20260101T000000Z.sqlite" in e.text for e in again.own.events.events())
+    assert again.store.get(ENERGY.index).value == 1_000
+    await again.own.stop()
+
+
+async def test_without_any_place_to_write_the_bridge_serves_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "history").write_text("in the way")
+    bench = Bench(tmp_path, ManualClock())
+
+    await bench.start()
+    bench.read(1_000)
+
+    assert bench.store.get(ENERGY.index).value == 1_000
+    assert [(a.name, a.active) for a in bench.own.alarms.alarms()] == [("history_failure", True)]
+    await bench.own.stop()
+
+
+async def test_what_the_field_side_notices_becomes_events(tmp_path: Path) -> None:
+    # A-13
+    bench = Bench(tmp_path, ManualClock())
+    await bench.start()
+
+    bench.own.noticed(Notice(NoticeKind.LOST, "m", -1, "no reply"))
+    bench.own.noticed(Notice(NoticeKind.SERIAL_NUMBER, "m", -1, "A17"))
+
+    told = [(e.kind, e.device, e.text) for e in bench.own.events.events()]
+    assert (EventKind.COMMUNICATION, "m", "lost: no reply") in told
+    assert (EventKind.SYSTEM, "m", "m: serial number A17") in told
+    await bench.own.stop()
+
+
+async def test_the_clock_one_hour_back_or_a_day_ahead_stops_nothing(tmp_path: Path) -> None:
+    # BARS R5
+    clock = ManualClock()
+    bench = Bench(tmp_path, clock)
+    await bench.start()
+    bench.minutes(1_000, 5)
+    clock.step_s(-3600)
+    bench.minutes(1_030, 5)
+    clock.step_s(86_400)
+    bench.minutes(1_060, 25)
+
+    energy, peak = bench.store.get(ENERGY.index), bench.store.get(PEAK.index)
+    numbers = [event.number for event in bench.own.events.events()]
+    assert (energy.quality, energy.source_ns, energy.value) == (Quality.GOOD, clock.utc - 10 * SECOND, 1_209)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert peak.value == 6.0
+    assert any("clock was stepped" in event.text for event in bench.own.events.events())
+    await bench.own.stop()
