@@ -1,5 +1,7 @@
 """The demo's gateway: a foreign client reads every register of the simulated meters themselves."""
 
+import json
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +14,8 @@ from bridge.config.meter import Table
 from bridge.config.model import FieldDevice, FieldPoint
 from bridge.core.point import Kind
 from bridge.field.modbus.decode import decoder_for
-from tests.support.demo import Demo, running_demo
+from bridge.modbus.frame import rtu_frame
+from tests.support.demo import Demo, running_demo, wait_until
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(180)]
 PORT_BASE = 28_000
@@ -66,6 +69,34 @@ def point_step(point: FieldPoint) -> float:
     """Half a step of the register: what its resolution may cost."""
     assert point.read is not None
     return abs(float(point.read.scale)) / 2 + 1e-9
+
+
+def test_raw_bytes_reach_the_meters_while_their_points_age_and_are_polled_again_afterwards(demo: Demo) -> None:
+    # G-04: STALE by age, never COMM_LOST, for nobody knows whether the meter answers
+    at, question = demo.server("ethergate"), rtu_frame(11, bytes.fromhex("2b0e0100"))
+    demo.set("tenant-1", "active_power_total", 2.5)
+    wait_until(lambda: row(demo)["quality"] == "good", 10)
+    seen, answers = set[str](), 0
+    with socket.create_connection((at["host"], at["port"]), timeout=3) as sock:
+        until = time.monotonic() + 20
+        while "stale" not in seen and time.monotonic() < until:
+            sock.sendall(question)
+            answers += len(sock.recv(256)) >= 5
+            seen.add(row(demo)["quality"])
+            time.sleep(0.5)
+        held = row(demo)
+    wait_until(lambda: row(demo)["quality"] == "good", 10)
+
+    assert seen <= {"good", "stale"}
+    assert "stale" in seen
+    assert held["value"] == 2.5
+    assert answers > 3
+
+
+def row(demo: Demo) -> dict[str, Any]:
+    done = demo.bridge("read", str(demo.site), "tenant-1.active_power_total", "--json")
+    found: dict[str, Any] = json.loads(done.stdout)[0]
+    return found
 
 
 def test_the_demo_lets_nobody_write_through_the_gateway(demo: Demo) -> None:
