@@ -20,6 +20,7 @@ from bridge.core.quality import Quality
 from bridge.verify.client import ClientFailed, VerifyClient
 from bridge.verify.compare import Held, Shown, Verdict, expected, in_unit, judge, same_as_meter, too_old
 from bridge.verify.modbus import ModbusReader
+from bridge.verify.opcua import OpcUaReader
 from bridge.verify.reference import RawBlock, raw_value, registers_of
 from bridge.verify.snmp import SnmpReader
 
@@ -57,8 +58,12 @@ def _snmp(face: Face, site: Path) -> VerifyClient:
     return SnmpReader(face.listener.bind, face.listener.port, str(facts["community"]), str(facts["enterprise_oid"]))
 
 
+def _opcua(face: Face, site: Path) -> VerifyClient:
+    return OpcUaReader(str(face.projected.facts["url"]))
+
+
 # A client per protocol; a protocol without one is named in the result, not passed over in silence.
-CLIENTS: Mapping[str, MakeClient] = {"modbus": _modbus, "snmp": _snmp}
+CLIENTS: Mapping[str, MakeClient] = {"modbus": _modbus, "snmp": _snmp, "opcua": _opcua}
 
 
 @dataclass(frozen=True, slots=True)
