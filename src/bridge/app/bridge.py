@@ -187,7 +187,9 @@ class Bridge:
         assert self.field is not None
         requests = self.field.requests()
         now_ns = self._clock.monotonic_ns()
-        if requests != self._asked[0] or not self.config.field:
+        # a line that somebody has for himself may be the only one
+        leased = any(channel.leased for channel in self.field.channels.values())
+        if requests != self._asked[0] or not self.config.field or leased:
             self._asked = requests, now_ns
         return now_ns - self._asked[1] < _UNASKED_NS
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bridge.core.alarm import Alarm
 from bridge.core.command import Command, Origin
-from bridge.core.errors import FrameError
+from bridge.core.errors import FrameError, RawFailure
 from bridge.core.point import NEVER_READ
 from bridge.core.quality import Quality
 from bridge.link import wire
@@ -34,6 +34,17 @@ GOLDEN_2 = {
         wire.RawRequest(4, "riser", "10.0.0.9:1", 11, b"\x03\0\0\0\2", 5, 0.5),
         "00000026981704a57269736572aa31302e302e302e393a310bc405030000000205cb3fe0000000000000",
     ),
+    # came with the grant TUNNELS; no other worker sees them
+    "tunnel open": (
+        wire.TunnelOpen(5, "riser", "10.0.0.9:1", 30.0),
+        "0000001d951805a57269736572aa31302e302e302e393a31cb403e000000000000",
+    ),
+    "tunnel send": (wire.TunnelSend(5, b"ask"), "00000008931905c40361736b"),
+    "tunnel read": (wire.TunnelRead(5, 4), "00000004931a0504"),
+    "tunnel end": (wire.TunnelEnd(5), "00000003921b05"),
+    "tunnel taken": (wire.TunnelTaken(5, 3), "00000004930b0503"),
+    "tunnel bytes": (wire.TunnelBytes(5, b"told"), "00000009930c05c404746f6c64"),
+    "tunnel over": (wire.TunnelOver(5, RawFailure.IDLE, ""), "00000009940d05a469646c65a0"),
     # came with the grant ALARMS; no other worker sees them
     "alarms": (
         wire.Alarms([Alarm(7, "over", "Over", "m", 3, 150, 1)]),
