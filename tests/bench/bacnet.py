@@ -180,7 +180,8 @@ async def asking(stock: int, echo: int) -> list[tuple[str, ...]]:
         os.sched_setaffinity(0, {cores[0]})
         found = await asyncio.to_thread(reads, {"ours": pid, "stock": stock, "echo": echo})
         quiet, told = await changes(store, pid, False), await changes(store, pid, True)
-        os.sched_setaffinity(0, set(cores))
+        for each in (0, pid):
+            os.sched_setaffinity(each, set(cores))
         late_ms = await latency(store)
 
         def figure(name: str, what: str) -> str:
