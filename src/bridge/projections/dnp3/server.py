@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 import msgspec
@@ -16,6 +15,7 @@ from bridge.projections.dnp3.attributes import attributes
 from bridge.projections.dnp3.backend import Commands, MasterBackend, command_event, outputs_of
 from bridge.projections.dnp3.connection import Connection
 from bridge.projections.dnp3.controls import CommandStatus, Control
+from bridge.projections.dnp3.export import own_version
 from bridge.projections.dnp3.feed import Feed
 from bridge.projections.dnp3.masters import TICK_S, Master, Masters
 from bridge.projections.dnp3.plan import Plan
@@ -126,14 +126,6 @@ def _masters(
         made.append(master)
     *masters, asking = made
     return Masters(masters, asking, asyncio.get_running_loop().time)
-
-
-def own_version() -> str:
-    """Return the version of the installed bridge; a source tree has none."""
-    try:
-        return version("meterbridge")
-    except PackageNotFoundError:
-        return "0"
 
 
 def _nothing() -> None:
