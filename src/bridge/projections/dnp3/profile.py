@@ -113,7 +113,7 @@ def _additions(plan: Plan) -> list[str]:
         f"{len(plan.masters)} masters, told apart by link address and network; each has its own events and sequence",
         "Functions 9 and 10 are refused: no master can clear an energy counter",
         "Analog inputs in single and double precision (g30v5, g30v6, g32v5 to g32v8)",
-        "Energy counters have their value in the unit as a double (g30v6) beside them, unless the mapping says otherwise",
+        "Energy counters have their value in the unit as a double beside them (g30v6), if the mapping lets them",
         "Octet strings (g110, g111) show texts",
         "Device attributes (g0), deadbands (g34), command events (g13, g43)",
     ]

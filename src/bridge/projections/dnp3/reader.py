@@ -107,6 +107,8 @@ class ReadPlan:
             self.iin |= Iin.PARAM_ERROR
 
     def _add_events(self, classes: Sequence[int], point_type: PointType | None, limit: int, variation: int) -> None:
+        if not len(self._events):
+            return
         chosen = self._events.select(classes, point_type, limit)
         fresh: list[Event] = [event for event in chosen if event.number not in self._taken]
         self._taken.update(event.number for event in fresh)

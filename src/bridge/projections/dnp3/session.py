@@ -24,7 +24,7 @@ from bridge.projections.dnp3.application import (
     response,
 )
 from bridge.projections.dnp3.controls import CommandStatus
-from bridge.projections.dnp3.events import CLASSES, EventBuffer
+from bridge.projections.dnp3.events import EventBuffer
 from bridge.projections.dnp3.functions import Backend, Functions
 from bridge.projections.dnp3.link import BROADCAST, BROADCAST_SHALL_CONFIRM, LinkFrame
 from bridge.projections.dnp3.link_station import LinkStation
@@ -36,7 +36,6 @@ from bridge.projections.dnp3.tables import PointTables
 from bridge.projections.dnp3.transport import Reassembler, Segmenter
 from bridge.projections.dnp3.unsolicited import RESPONSE_HEADER, Unsolicited
 
-_CLASS_BITS = {1: int(Iin.CLASS_1), 2: int(Iin.CLASS_2), 3: int(Iin.CLASS_3)}
 _BROADCAST, _OVERFLOW = int(Iin.BROADCAST), int(Iin.OVERFLOW)
 _RESTART, _NEED_TIME = int(Iin.RESTART), int(Iin.NEED_TIME)
 # What a broadcast may do. Never a control: nobody would hear whether it worked.
@@ -241,13 +240,10 @@ class OutstationSession:
 
     def _indications(self) -> int:
         # Plain integers: the `|` of an IntFlag is a Python call, and this runs for every fragment.
-        iin = 0
+        iin = self.events.indications()
         if self._broadcast:
             iin |= _BROADCAST
             self._broadcast = self._broadcast_until_confirm
-        for event_class in CLASSES:
-            if self.events.waiting(event_class):
-                iin |= _CLASS_BITS[event_class]
         if self.events.overflow:
             iin |= _OVERFLOW
         if self._functions.restart:
