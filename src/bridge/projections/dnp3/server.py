@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
+from bridge.core.errors import ProjectionError
 from bridge.core.listener import Listener
 from bridge.core.point import Batch
 from bridge.core.ports import Listening, Projection, ProjectionContext
@@ -49,6 +50,7 @@ class _Open:
     listener: Listener
     listening: Listening
     masters: Masters
+    counters: dict[str, int]
 
 
 class Server:
@@ -56,6 +58,8 @@ class Server:
 
     def __init__(self) -> None:
         self._open: _Open | None = None
+        # the listener asks for a certificate that our own is not
+        self._refuses_us = False
 
     async def run(self, ctx: ProjectionContext) -> None:
         plan = ctx.plan
@@ -77,7 +81,7 @@ class Server:
                     if master.plan.serial is not None:
                         tasks.create_task(SerialLine(master, master.plan.serial, ctx.counters).run())
                 listening = await ctx.listeners.stream(lambda: Connection(masters, ctx.counters), plan.listener)
-                self._open = _Open(plan.listener, listening, masters)
+                self._open = _Open(plan.listener, listening, masters, ctx.counters)
                 ctx.ready()
                 while True:
                     await asyncio.sleep(TICK_S)
@@ -96,10 +100,24 @@ class Server:
         return self._open.listening.port
 
     async def probe(self) -> None:
-        """Raises: as `probe.ask`."""
+        """
+        Raises: as `probe.ask`.
+
+        A listener that asks for a certificate of another authority refuses our own: then it has answered, and a
+        connection is asked directly.
+        """
         now = self._open
         assert now is not None, "probe before run"
-        await probe.ask(now.listener, now.listening.port, now.masters.own_ports)
+        refused = now.counters.get("refused_tls", 0)
+        if not self._refuses_us:
+            try:
+                await probe.ask(now.listener, now.listening.port, now.masters.own_ports)
+            except (OSError, ProjectionError):
+                self._refuses_us = now.counters.get("refused_tls", 0) != refused
+                if not self._refuses_us:
+                    raise
+        if self._refuses_us:
+            await probe.ask_inside(lambda: Connection(now.masters, now.counters), now.masters.own_ports)
 
 
 def _masters(
