@@ -25,6 +25,7 @@ class Kept(msgspec.Struct, frozen=True):
     alarms: tuple[Alarm, ...] = ()
     events: tuple[Event, ...] = ()
     read: int = 0
+    profile_ns: int = 0
 
 
 def load_kept(database: Database) -> Kept:
@@ -37,6 +38,7 @@ def load_kept(database: Database) -> Kept:
         settings=_decoded(database.kept(SETTING), float),
         alarms=tuple(sorted(alarms.values(), key=lambda alarm: alarm.id)),
         events=tuple(sorted(events.values(), key=lambda event: event.number)),
+        profile_ns=max(database.last_profile().values(), default=0),
         read=_decoded(database.kept(READER), int).get("", 0),
     )
 

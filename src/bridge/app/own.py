@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from bridge.app.memory import FOLDER, Memory
+from bridge.app.records import Records
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
 from bridge.core.event import EventKind
@@ -58,6 +59,7 @@ class OwnServices:
         self.settings = Settings(store, clock, self._setting_changed)
         self.commands = OwnCommands(store, clock, self.settings, self.demand)
 
+        self.records = Records(store, clock, self.gate)
         self.memory = Memory(clock, self.events, self.alarms, self.demand, self.settings)
 
     async def start(self, config: SiteConfig) -> None:
@@ -66,6 +68,7 @@ class OwnServices:
         self.gate.restore(kept.indexes)
         self.apply(config)
         self.memory.restore(kept)
+        self.records.start(self.memory.recorder, kept.indexes, kept.profile_ns)
         held = self.gate.held()
         if held:
             self._store.publish(held)
@@ -87,6 +90,7 @@ class OwnServices:
         )
         self.settings.redefine(settings_in(config))
         self.commands.redefine(own_commands(config))
+        self.records.apply(config)
         alarms = alarm_rules_of(services.alarms, config.devices, config.points)
         self.alarms.redefine(alarms.rules)
         for useless in alarms.useless:
@@ -100,6 +104,7 @@ class OwnServices:
             group.create_task(self.demand.run(), name="demand")
             group.create_task(self.alarms.run(), name="alarms")
             group.create_task(self.memory.run(), name="memory")
+            group.create_task(self.records.run(), name="records")
 
     def noticed(self, notice: Notice) -> None:
         """Make events of what the field side has to tell."""
@@ -117,6 +122,7 @@ class OwnServices:
 
     def _accepted(self, definition: PointDef, state: IndexState, verdict: Verdict) -> None:
         self.memory.accepted(definition, state, verdict)
+        self.records.accepted(definition, state)
 
     def _window_stepped(self, points: DemandPoints, demand: Demand) -> None:
         text = f"{points.id}: the clock was stepped inside the demand window, which counts for no peak"
