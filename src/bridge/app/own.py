@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bridge.app.memory import FOLDER, Memory
 from bridge.app.records import Records
+from bridge.app.syslog_side import SyslogSide
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
 from bridge.core.event import EventKind
@@ -59,8 +60,9 @@ class OwnServices:
         self.settings = Settings(store, clock, self._setting_changed)
         self.commands = OwnCommands(store, clock, self.settings, self.demand)
 
+        self.syslog = SyslogSide(self.events)
         self.records = Records(store, clock, self.gate)
-        self.memory = Memory(clock, self.events, self.alarms, self.demand, self.settings)
+        self.memory = Memory(clock, self.events, self.alarms, self.demand, self.settings, self.syslog.note_sent)
 
     async def start(self, config: SiteConfig) -> None:
         """Take up what an earlier process kept, and the first configuration; before anything is polled."""
@@ -68,6 +70,7 @@ class OwnServices:
         self.gate.restore(kept.indexes)
         self.apply(config)
         self.memory.restore(kept)
+        self.syslog.sent = kept.sent
         self.records.start(self.memory.recorder, kept.indexes, kept.profile_ns)
         held = self.gate.held()
         if held:
@@ -91,6 +94,7 @@ class OwnServices:
         self.settings.redefine(settings_in(config))
         self.commands.redefine(own_commands(config))
         self.records.apply(config)
+        self.syslog.apply(config)
         alarms = alarm_rules_of(services.alarms, config.devices, config.points)
         self.alarms.redefine(alarms.rules)
         for useless in alarms.useless:
@@ -105,6 +109,7 @@ class OwnServices:
             group.create_task(self.alarms.run(), name="alarms")
             group.create_task(self.memory.run(), name="memory")
             group.create_task(self.records.run(), name="records")
+            group.create_task(self.syslog.run(), name="syslog")
 
     def noticed(self, notice: Notice) -> None:
         """Make events of what the field side has to tell."""

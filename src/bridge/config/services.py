@@ -6,6 +6,7 @@ import msgspec
 
 from bridge.config.alarm_keys import AlarmsKey, EventsKey
 from bridge.config.history_keys import HistoryKey
+from bridge.config.syslog_keys import SyslogKey
 
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 # `device.point` with *, ? and [...]
@@ -105,3 +106,4 @@ class ServicesFile(_Strict, frozen=True):
     alarms: AlarmsKey = AlarmsKey()
     events: EventsKey = EventsKey()
     history: HistoryKey = HistoryKey()
+    syslog: SyslogKey | None = None
