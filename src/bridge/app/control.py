@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.app.bridge import Bridge
+from bridge.app.control_own import own_handlers
 from bridge.app.views import channel_row, device_row, point_row, server_row
 from bridge.config.fingerprints import fingerprints
 from bridge.control.protocol import ControlError
@@ -38,6 +39,7 @@ def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
         "registers": bound(_registers),
         "write": bound(_write),
         "reload": bound(_reload),
+        **own_handlers(bridge),
     }
 
 

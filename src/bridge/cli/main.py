@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli import audit, check, demo, export, live, run, scan, simulate, trace, verify
+from bridge.cli import alarms, audit, check, demo, export, live, run, scan, simulate, trace, verify
 
 
 def build() -> typer.Typer:
@@ -24,6 +24,9 @@ def build() -> typer.Typer:
     app.command("points")(live.points)
     app.command("read")(live.read)
     app.command("write")(live.write)
+    app.command("alarms")(alarms.alarms)
+    app.command("acknowledge")(alarms.acknowledge)
+    app.command("events")(alarms.events)
     app.command("trace")(trace.trace)
     app.command("scan")(scan.scan)
     app.command("probe")(scan.probe)
