@@ -109,7 +109,7 @@ def echo(
     listener: Listener = Listener(port=0),  # noqa: B008 - frozen
     state_dir: str = "",
 ) -> WorkerSpec:
-    plan = msgspec.msgpack.encode(Plan(port, habit, listener))
+    plan = msgspec.msgpack.encode(Plan(port, habit, listener, name))
     return WorkerSpec(name, "tests.support.echo.server", plan, Needs(frozenset(points), grants), state_dir)
 
 

@@ -149,7 +149,9 @@ class Bridge:
         self._staleness = staleness
         self.commands.start(group)
         lines = self.commands.lines(field.channels, field.timeout_s)
-        services = Services(self.store, self.commands.router, lines, self._clock, self.own.alarms)
+        services = Services(
+            self.store, self.commands.router, lines, self._clock, self.own.alarms, refusals=self.commands
+        )
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         self.own.events.subscribe(supervisor.happened)
         self.own.alarms.subscribe(supervisor.alarm_changed)

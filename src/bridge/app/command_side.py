@@ -10,13 +10,13 @@ from bridge.commands.audit import Audit
 from bridge.commands.audit_files import AuditFiles
 from bridge.commands.chain import Fact, Record
 from bridge.commands.local import LocalCommands
-from bridge.commands.policy import WritePolicy
+from bridge.commands.policy import WritePolicy, address_of
 from bridge.commands.raw import raw_policy
 from bridge.commands.resets import Resets, write_whole
 from bridge.commands.router import CarrierOf, CommandRouter
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
-from bridge.core.command import CommandResult
+from bridge.core.command import CommandResult, Origin
 from bridge.core.ports import PointReader
 from bridge.field.channel import FieldChannel
 
@@ -83,6 +83,19 @@ class CommandSide:
             log.error("audit_damaged %s", self._repaired)
             await self._note(Fact(kind="audit", result="damaged", reason=self._repaired))
         await self.audit.run()
+
+    async def refused_by_server(self, origin: Origin, target: str, reason: str, times: int) -> None:
+        """Record a write that a server refused by itself (`workers.requests.Refusals`)."""
+        fact = Fact(
+            kind="command",
+            result="refused_by_server",
+            target=target,
+            protocol=origin.protocol,
+            peer=str(address_of(origin.peer) or origin.peer),
+            user=origin.user,
+            reason=reason,
+        )
+        await self.audit.refused(fact, times)
 
     async def reloaded(self, fault: str) -> None:
         """Record a change of configuration, or why it was refused."""

@@ -71,7 +71,8 @@ class Session(asyncio.Protocol):
         ctx = self._server.ctx
         deadline_ns = ctx.clock.monotonic_ns() + _DEADLINE_NS
         if words[0] == "SET":
-            origin = Origin("echo", "127.0.0.1", "")
+            assert isinstance(ctx.plan, Plan)
+            origin = Origin(ctx.plan.protocol, "127.0.0.1", "")
             command = Command(self._server.index[words[1]], float(words[2]), origin, deadline_ns)
             result = await ctx.commands.submit(command)
             self.say(result.outcome.value)

@@ -53,6 +53,7 @@ class Server:
                     ctx.counters,
                     lambda session, request, write: writes.create_task(session.carry_out(request, write)),
                     round(plan.write_timeout_s * 1e9),
+                    ctx.refusals,
                 )
                 listening = await ctx.listeners.stream(lambda: Session(services), plan.listener)
                 self._open = _Open(plan.listener, services, listening)
