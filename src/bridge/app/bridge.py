@@ -166,6 +166,9 @@ class Bridge:
             group.create_task(self._reload_when_asked(), name="reload"),
         ]
         serving = group.create_task(supervisor.run(self._specs()), name="supervisor")
+        if not self.faces:
+            # no server will ever say so
+            self._all_ready.set()
         await field.apply(self.config, lambda: None)
         await self._stopping.wait()
         notifier.stopping()
