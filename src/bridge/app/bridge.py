@@ -20,6 +20,7 @@ from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import ConfigErrors
 from bridge.core.point import PointDef, Value
+from bridge.core.ports import Grant
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice
 from bridge.services.followers import Followers
@@ -150,8 +151,16 @@ class Bridge:
         self.commands.start(group)
         lines = self.commands.lines(field.channels, field.timeout_s)
         services = Services(
-            self.store, self.commands.router, lines, self._clock, self.own.alarms, refusals=self.commands
+            self.store,
+            self.commands.router,
+            lines,
+            self._clock,
+            self.own.alarms,
+            logins=self.commands.logins,
+            refusals=self.commands,
         )
+        if any(Grant.LOGINS in face.projected.needs.grants for face in self.faces):
+            self.commands.offer_token()
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         self.own.events.subscribe(supervisor.happened)
         self.own.alarms.subscribe(supervisor.alarm_changed)

@@ -6,14 +6,16 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
 from bridge.app.lines import FieldLines, TimeoutOf
-from bridge.commands.audit import Audit
+from bridge.commands.audit import Audit, utc_text
 from bridge.commands.audit_files import AuditFiles
 from bridge.commands.chain import Fact, Record
 from bridge.commands.local import LocalCommands
+from bridge.commands.logins import Logins
 from bridge.commands.policy import WritePolicy, address_of
 from bridge.commands.raw import raw_policy
 from bridge.commands.resets import Resets, write_whole
 from bridge.commands.router import CarrierOf, CommandRouter
+from bridge.commands.users import SETUP, UserError, UserFile
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
 from bridge.core.command import CommandResult, Origin
@@ -34,7 +36,7 @@ class CommandSide:
         """Raises: OSError when the audit cannot be opened."""
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         limits = config.access.audit
-        files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
+        files = self._files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
         self._repaired = files.repaired
         self._clock = clock
         self.audit = Audit(lambda fact, time: asyncio.to_thread(files.append, fact, time), clock, _told)
@@ -42,6 +44,8 @@ class CommandSide:
         self._under_way: set[asyncio.Task[CommandResult]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self.users = UserFile(config.state_dir)
+        self.logins = Logins(self.users, self.audit, clock)
         resets = Resets(config.state_dir, lambda path, data: asyncio.to_thread(write_whole, path, data))
         self.router = CommandRouter(points, self.audit, self.local, resets, clock, carrier_of, self._spawn)
         self._lines: FieldLines | None = None
@@ -50,7 +54,8 @@ class CommandSide:
     def apply(self, config: SiteConfig) -> None:
         """Take over a configuration."""
         self._config = config
-        policy = WritePolicy(config.access)
+        policy = WritePolicy(config.access, self.logins.role_of)
+        self.logins.apply(config.access.lockout, policy.roles)
         self.router.apply(policy, config.access.limits)
         self._raw = raw_policy(config, policy.roles)
         if self._lines is not None:
@@ -77,6 +82,7 @@ class CommandSide:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])
+        self._files.close()
 
     async def _keep(self) -> None:
         if self._repaired:
@@ -96,6 +102,20 @@ class CommandSide:
             reason=reason,
         )
         await self.audit.refused(fact, times)
+
+    def offer_token(self) -> None:
+        """For a site with servers that have users, and no user yet: leave the token of the first run to the owner."""
+        try:
+            path = self.users.offer_token(self._clock.utc_ns())
+        except (UserError, OSError) as exc:
+            log.error("users_unreadable %s", exc)
+            return
+        if path is not None:
+            log.warning("first_run user=%s token_file=%s: add users with `meterbridge user add`", SETUP, path)
+
+    async def user_changed(self, action: str, name: str, by: str) -> None:
+        """Record a change of the users' file that the command line has made."""
+        await self._note(Fact(kind="user", result=action, target=name, protocol="cli", peer="local", user=by))
 
     async def reloaded(self, fault: str) -> None:
         """Record a change of configuration, or why it was refused."""
@@ -133,3 +153,14 @@ def _told(record: Record) -> None:
         record.reason,
         record.repeated,
     )
+
+
+def record_offline(config: SiteConfig, action: str, name: str, by: str, clock: Clock) -> None:
+    """Record a change of the users while no bridge runs. Raises: OSError."""
+    limits = config.access.audit
+    files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
+    try:
+        fact = Fact(kind="user", result=action, target=name, protocol="cli", peer="local", user=by)
+        files.append(fact, utc_text(clock.utc_ns()))
+    finally:
+        files.close()

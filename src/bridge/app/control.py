@@ -9,7 +9,7 @@ from typing import Any
 from bridge.app.bridge import Bridge
 from bridge.app.views import channel_row, device_row, point_row, server_row
 from bridge.config.fingerprints import fingerprints
-from bridge.control.protocol import ControlError
+from bridge.control.protocol import CALLER, ControlError
 from bridge.control.server import Handler, Stream
 from bridge.core.command import Command, Origin
 from bridge.core.errors import ConfigErrors, FieldError
@@ -38,6 +38,7 @@ def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
         "registers": bound(_registers),
         "write": bound(_write),
         "reload": bound(_reload),
+        "user_changed": bound(_user_changed),
     }
 
 
@@ -93,7 +94,7 @@ async def _registers(bridge: Bridge, arguments: dict[str, Any]) -> Any:
 async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     definition = _definition(bridge, arguments)
     deadline_ns = bridge.clock.monotonic_ns() + round(_WRITE_S * 1e9)
-    origin = Origin("cli", "local", str(arguments.get("user", "")))
+    origin = Origin("cli", "local", str(arguments[CALLER]))
     value = value_of(definition, str(arguments.get("value", "")))
     result = await bridge.commands.router.submit(Command(definition.index, value, origin, deadline_ns))
     return {"outcome": result.outcome.value, "device_code": result.device_code}
@@ -105,6 +106,12 @@ async def _reload(bridge: Bridge, _: dict[str, Any]) -> Any:
     except ConfigErrors as exc:
         return {"faults": [str(error) for error in exc.errors], "summary": ""}
     return {"faults": [], "summary": f"{len(bridge.config.points)} points, {len(faces)} servers"}
+
+
+async def _user_changed(bridge: Bridge, arguments: dict[str, Any]) -> Any:
+    action, name = str(arguments.get("action", "")), str(arguments.get("name", ""))
+    await bridge.commands.user_changed(action, name, str(arguments[CALLER]))
+    return {}
 
 
 async def _trace(bridge: Bridge, arguments: dict[str, Any]) -> AsyncIterator[Any]:
