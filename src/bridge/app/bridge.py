@@ -12,6 +12,7 @@ from bridge.app.faces import Face, missing_extra, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
 from bridge.app.own import OwnServices
+from bridge.app.tls_files import tls_faults
 from bridge.commands.router import Carrier
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
@@ -135,6 +136,9 @@ class Bridge:
         config = self._indexes.settle(load_site(self._site))
         ledger_path = config.directory / LEDGER_FILE
         faces, spaces = number_and_project(config, read_ledger(ledger_path))
+        faults = tls_faults(faces, self._clock.utc_ns())
+        if faults:
+            raise ConfigErrors(faults)
         write_ledger(ledger_path, spaces)
         for warning in config.warnings:
             log.warning("config %s", warning)

@@ -113,9 +113,9 @@ class CommandSide:
         if path is not None:
             log.warning("first_run user=%s token_file=%s: add users with `meterbridge user add`", SETUP, path)
 
-    async def user_changed(self, action: str, name: str, by: str) -> None:
-        """Record a change of the users' file that the command line has made."""
-        await self._note(Fact(kind="user", result=action, target=name, protocol="cli", peer="local", user=by))
+    async def done_locally(self, kind: str, action: str, target: str, by: str) -> None:
+        """Record a change of the users or certificates that the command line has made."""
+        await self._note(Fact(kind=kind, result=action, target=target, protocol="cli", peer="local", user=by))
 
     async def reloaded(self, fault: str) -> None:
         """Record a change of configuration, or why it was refused."""
@@ -155,12 +155,12 @@ def _told(record: Record) -> None:
     )
 
 
-def record_offline(config: SiteConfig, action: str, name: str, by: str, clock: Clock) -> None:
-    """Record a change of the users while no bridge runs. Raises: OSError."""
+def record_offline(config: SiteConfig, kind: str, action: str, target: str, by: str, clock: Clock) -> None:
+    """Record a change of the users or certificates while no bridge runs. Raises: OSError."""
     limits = config.access.audit
     files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
     try:
-        fact = Fact(kind="user", result=action, target=name, protocol="cli", peer="local", user=by)
+        fact = Fact(kind=kind, result=action, target=target, protocol="cli", peer="local", user=by)
         files.append(fact, utc_text(clock.utc_ns()))
     finally:
         files.close()

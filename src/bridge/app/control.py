@@ -20,6 +20,8 @@ from bridge.field.observe import Frame, Verdict
 
 # s; a write from the command line may take this long
 _WRITE_S = 10.0
+# what the command line does by itself and has recorded
+_LOCAL_KINDS = ("user", "tls")
 # frames kept for a trace that is not read fast enough
 _TRACE_KEPT = 1000
 _LAST_UNIT_ID = 247
@@ -38,7 +40,7 @@ def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
         "registers": bound(_registers),
         "write": bound(_write),
         "reload": bound(_reload),
-        "user_changed": bound(_user_changed),
+        "done_locally": bound(_done_locally),
     }
 
 
@@ -108,9 +110,11 @@ async def _reload(bridge: Bridge, _: dict[str, Any]) -> Any:
     return {"faults": [], "summary": f"{len(bridge.config.points)} points, {len(faces)} servers"}
 
 
-async def _user_changed(bridge: Bridge, arguments: dict[str, Any]) -> Any:
-    action, name = str(arguments.get("action", "")), str(arguments.get("name", ""))
-    await bridge.commands.user_changed(action, name, str(arguments[CALLER]))
+async def _done_locally(bridge: Bridge, arguments: dict[str, Any]) -> Any:
+    kind, action, target = (str(arguments.get(name, "")) for name in ("kind", "action", "target"))
+    if kind not in _LOCAL_KINDS:
+        raise ControlError(f"expected one of {', '.join(_LOCAL_KINDS)}, found {kind}")
+    await bridge.commands.done_locally(kind, action, target, str(arguments[CALLER]))
     return {}
 
 

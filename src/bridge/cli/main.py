@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli import audit, check, demo, export, live, run, scan, simulate, trace, user, verify
+from bridge.cli import audit, check, demo, export, live, run, scan, simulate, tls, trace, user, verify
 
 
 def build() -> typer.Typer:
@@ -29,5 +29,6 @@ def build() -> typer.Typer:
     app.command("verify")(verify.verify)
     app.command("export")(export.export)
     app.add_typer(audit.app)
+    app.add_typer(tls.app)
     app.add_typer(user.app)
     return app

@@ -34,7 +34,7 @@ def add(
             raise UserError(f"expected a role of the site, found {role}")
         minimum = config.access.passwords.min_length
         UserFile(config.state_dir).add(name, role, _new_password(), minimum)
-        _record(config, f"added as {role}", name)
+        record(config, "user", f"added as {role}", name)
 
 
 @app.command("passwd")
@@ -43,7 +43,7 @@ def passwd(site: Site, name: Name) -> None:
     with reporting():
         config = load_site(site)
         UserFile(config.state_dir).set_password(name, _new_password(), config.access.passwords.min_length)
-        _record(config, "password changed", name)
+        record(config, "user", "password changed", name)
 
 
 @app.command("lock")
@@ -52,7 +52,7 @@ def lock(site: Site, name: Name) -> None:
     with reporting():
         config = load_site(site)
         UserFile(config.state_dir).set_locked(name, locked=True)
-        _record(config, "locked", name)
+        record(config, "user", "locked", name)
 
 
 @app.command("unlock")
@@ -61,7 +61,7 @@ def unlock(site: Site, name: Name) -> None:
     with reporting():
         config = load_site(site)
         UserFile(config.state_dir).set_locked(name, locked=False)
-        _record(config, "unlocked", name)
+        record(config, "user", "unlocked", name)
 
 
 @app.command("remove")
@@ -70,7 +70,7 @@ def remove(site: Site, name: Name) -> None:
     with reporting():
         config = load_site(site)
         UserFile(config.state_dir).remove(name)
-        _record(config, "removed", name)
+        record(config, "user", "removed", name)
 
 
 @app.command("list")
@@ -92,13 +92,13 @@ def _new_password() -> Secret:
     return password
 
 
-def _record(config: SiteConfig, action: str, name: str) -> None:
-    """A running bridge keeps the audit; without one we write it ourselves."""
+def record(config: SiteConfig, kind: str, action: str, target: str) -> None:
+    """Have a change recorded: a running bridge keeps the audit, without one we write it ourselves."""
     try:
         with ControlClient(config.state_dir) as bridge:
-            bridge.ask("user_changed", action=action, name=name)
+            bridge.ask("done_locally", kind=kind, action=action, target=target)
     except ControlError:
         try:
-            record_offline(config, action, name, getpass.getuser(), SystemClock())
+            record_offline(config, kind, action, target, getpass.getuser(), SystemClock())
         except OSError as exc:
             complain(f"the audit has no record of it: {exc}")
