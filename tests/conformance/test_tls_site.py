@@ -168,3 +168,17 @@ def test_a_valid_client_is_served_while_silent_ones_hold_handshakes(bridge: Runn
 
     assert reply[0] == 3
     assert took_s < 1
+
+
+def test_the_security_report_says_what_protects_what_and_nothing_secret(bridge: RunningBridge) -> None:
+    #
+    told = bridge.cli("security", str(bridge.site), "--json")
+    report = yaml.safe_load(told.stdout)
+
+    assert report["listeners"][0]["tls"] == "with client certificates"
+    assert {"point": "landlord.active_energy_import"} in report["locked"]
+    assert {"point": "landlord.modbus_address", "right": "communication"} in report["writable"]
+    assert report["rules"][0]["match"] == "landlord.demand_interval"
+    assert report["identities"][0]["users"] == "scada-1"
+    assert "PRIVATE KEY" not in told.stdout
+    assert "technician" in bridge.cli("security", str(bridge.site)).stdout

@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli import audit, check, demo, export, live, run, scan, simulate, tls, trace, user, verify
+from bridge.cli import audit, check, demo, export, live, run, scan, security, simulate, tls, trace, user, verify
 
 
 def build() -> typer.Typer:
@@ -27,6 +27,7 @@ def build() -> typer.Typer:
     app.command("scan")(scan.scan)
     app.command("probe")(scan.probe)
     app.command("verify")(verify.verify)
+    app.command("security")(security.security)
     app.command("export")(export.export)
     app.add_typer(audit.app)
     app.add_typer(tls.app)

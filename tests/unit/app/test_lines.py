@@ -16,8 +16,9 @@ from bridge.config.access import AccessFile
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.field.channel import FieldChannel
 from bridge.field.line import Use
+from tests.support.billed_meters import ENERGY, SETTING, billed_meters
 from tests.support.policy_site import LoopClock
-from tests.unit.commands.test_raw import ENERGY, OPEN, SETTING, meters, write_register
+from tests.unit.commands.test_raw import OPEN, write_register
 
 SECOND = 1_000_000_000
 
@@ -43,7 +44,7 @@ class Bench:
             return files.append(fact, time)
 
         access = msgspec.convert(rules, AccessFile)
-        policy = RawPolicy(access, meters(), WritePolicy(access).roles)
+        policy = RawPolicy(access, billed_meters(), WritePolicy(access).roles)
         self.channel = FakeChannel()
         self.lines = FieldLines({"line": self.channel}, LoopClock(), policy, Audit(append, LoopClock()))
 
