@@ -43,7 +43,9 @@ async def test_the_whole_demo_is_read_as_the_meters_hold_it(demo: Demo) -> None:
         assert f"ns=2;s={name}" in tree
         if not same(held[device][point], values[name], steps[f"{name}.Resolution"]["value"]):
             wrong.append((name, held[device][point], values[name]))
-    energies = sum(values[name]["type"] == "Int64" and steps[f"{name}.Resolution"]["value"] is not None for name in names)
+    energies = sum(
+        values[name]["type"] == "Int64" and steps[f"{name}.Resolution"]["value"] is not None for name in names
+    )
     assert wrong == []
     assert energies > 50
 
@@ -52,12 +54,12 @@ def same(truth: Any, seen: dict[str, Any], resolution: int | None) -> bool:
     value = seen["value"]
     if resolution is not None:
         # a count as a decimal string
-        return round(truth * 10**-resolution) == int(value) and seen["type"] == "Int64"
+        return seen["type"] == "Int64" and bool(round(truth * 10**-resolution) == int(value))
     if seen["type"] == "DateTime":
         stamp = datetime.fromisoformat(value.replace("Z", "+00:00"))
         return abs(datetime.fromisoformat(truth).timestamp() - stamp.timestamp()) < 0.001
     if seen["type"] == "Int64":
-        return int(value) == truth
+        return bool(int(value) == truth)
     return bool(value == truth and (seen["type"] != "Boolean" or value is bool(truth)))
 
 
@@ -70,7 +72,7 @@ async def test_a_dead_meter_keeps_its_last_value_and_says_so(demo: Demo) -> None
         demo.fault("main", "dead")
         try:
             async with asyncio.timeout(30):
-                while (seen := (await client.read([name]))[name])["status"] == 0:
+                while (seen := (await client.read([name]))[name])["status"] == 0:  # noqa: ASYNC110 - a foreign client
                     await asyncio.sleep(0.1)
         finally:
             demo.fault("main", None)

@@ -51,7 +51,8 @@ def read_both_ways(port: int) -> list[tuple[str, bytes, bytes]]:
         client.session()
         for timestamps in (SOURCE, NEITHER):
             for asked in (names, beside, [*reversed(names)], ["m1.SerialNumber"], *([name] for name in names)):
-                found.append((f"{asked[0]} {timestamps}", *bodies(client, read_request(asked, timestamps))))
+                request = read_request(asked, timestamps)
+                found.append((f"{asked[0]} {timestamps}", *bodies(client, request)))
     return found
 
 

@@ -86,7 +86,9 @@ async def test_both_policies_and_modes_let_a_known_client_with_its_password_in(t
                 seen.append(read["m1.active_energy_import"]["value"])
                 await client.ask("disconnect")
 
-    assert {(one["policy"].partition("#")[2], one["mode"]) for one in offered} == {(p, m) for p in POLICIES for m in MODES}
+    assert {(one["policy"].partition("#")[2], one["mode"]) for one in offered} == {
+        (p, m) for p in POLICIES for m in MODES
+    }
     assert seen == [str(2**53 + 1)] * 4
 
 
