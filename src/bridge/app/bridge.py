@@ -12,6 +12,7 @@ from bridge.app.faces import Face, missing_extra, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
 from bridge.app.own import OwnServices
+from bridge.app.tls_files import tls_faults
 from bridge.commands.router import Carrier
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
@@ -20,6 +21,7 @@ from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import ConfigErrors
 from bridge.core.point import PointDef, Value
+from bridge.core.ports import Grant
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice
 from bridge.services.followers import Followers
@@ -134,6 +136,9 @@ class Bridge:
         config = self._indexes.settle(load_site(self._site))
         ledger_path = config.directory / LEDGER_FILE
         faces, spaces = number_and_project(config, read_ledger(ledger_path))
+        faults = tls_faults(faces, self._clock.utc_ns())
+        if faults:
+            raise ConfigErrors(faults)
         write_ledger(ledger_path, spaces)
         for warning in config.warnings:
             log.warning("config %s", warning)
@@ -149,7 +154,17 @@ class Bridge:
         self._staleness = staleness
         self.commands.start(group)
         lines = self.commands.lines(field.channels, field.timeout_s)
-        services = Services(self.store, self.commands.router, lines, self._clock, self.own.alarms)
+        services = Services(
+            self.store,
+            self.commands.router,
+            lines,
+            self._clock,
+            self.own.alarms,
+            logins=self.commands.logins,
+            refusals=self.commands,
+        )
+        if any(Grant.LOGINS in face.projected.needs.grants for face in self.faces):
+            self.commands.offer_token()
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         self.own.events.subscribe(supervisor.happened)
         self.own.alarms.subscribe(supervisor.alarm_changed)
@@ -164,6 +179,9 @@ class Bridge:
             group.create_task(self._reload_when_asked(), name="reload"),
         ]
         serving = group.create_task(supervisor.run(self._specs()), name="supervisor")
+        if not self.faces:
+            # no server will ever say so
+            self._all_ready.set()
         await field.apply(self.config, lambda: None)
         await self._stopping.wait()
         notifier.stopping()

@@ -19,6 +19,7 @@ from bridge.core.alarm import Alarm
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import FrameError, RawFailure
 from bridge.core.event import Event
+from bridge.core.login import LoginResult
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.quality import Quality
 
@@ -140,6 +141,11 @@ class Alarms(Frame, frozen=True, tag=14):
     alarms: list[Alarm]
 
 
+class LoginDone(Frame, frozen=True, tag=15):
+    id: int
+    result: LoginResult
+
+
 class Ready(Frame, frozen=True, tag=20):
     """The listener answers."""
 
@@ -212,6 +218,28 @@ class Acknowledge(Frame, frozen=True, tag=28):
     deadline_ns: int
 
 
+class WriteRefused(Frame, frozen=True, tag=29):
+    """The server refused a write by itself; `times`: so often since the last word of the same. No answer."""
+
+    origin: Origin
+    target: str
+    reason: str
+    times: int
+
+
+class LoginRequest(Frame, frozen=True, tag=30):
+    """One try to log in. `password`: UTF-8; this frame is never logged. `deadline_ns`: CLOCK_MONOTONIC."""
+
+    id: int
+    peer: str
+    user: str
+    password: bytes
+    deadline_ns: int
+
+    def __repr__(self) -> str:
+        return f"LoginRequest(id={self.id}, peer={self.peer!r}, user={self.user!r}, password=***)"
+
+
 ToWorker = (
     Hello
     | Definitions
@@ -227,9 +255,10 @@ ToWorker = (
     | TunnelBytes
     | TunnelOver
     | Alarms
+    | LoginDone
 )
 TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
-ToCore = Ready | Health | CommandRequest | RawRequest | TunnelFrame | Acknowledge
+ToCore = Ready | Health | CommandRequest | RawRequest | TunnelFrame | Acknowledge | WriteRefused | LoginRequest
 
 F = TypeVar("F")
 _encoder = msgspec.msgpack.Encoder()
