@@ -87,9 +87,6 @@ class Bridge:
         """End within 5 s. May be called from a signal handler of the loop."""
         self._stopping.set()
 
-    def stop_after(self, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self.stop)
-
     def reload_soon(self) -> None:
         """Reload from a signal handler; faults go to the log."""
         self._reload_wanted.set()
