@@ -92,6 +92,22 @@ def modbus_mapping(port: int) -> dict[str, Any]:
     return {"listener": {"port": port, "bind": "127.0.0.1"}, "access": "read-write", "units": {"landlord": UNIT}}
 
 
+# --- the gateway: the meter's own registers, with a mapping that lets everything pass -------------------------------
+
+
+def gateway_mapping(port: int) -> dict[str, Any]:
+    everything = [{"access": "allow", "units": ["0-248"]}]
+    return {"listener": {"port": port, "bind": "127.0.0.1"}, "policy": everything}
+
+
+def gateway_attempts() -> tuple[Attempt, ...]:
+    """As for the Modbus server, and functions nobody knows; the core refuses them, whatever the mapping says."""
+    pdus = {attempt.name.replace("modbus", "gateway"): attempt for attempt in modbus_attempts()}
+    known = tuple(Attempt(name, a.send, a.told, (f"board unit {UNIT}", *a.target)) for name, a in pdus.items())
+    unknown = bytes((100, 4, 1))
+    return (*known, Attempt("gateway 100", modbus_ask(unknown), "exception", (f"board unit {UNIT}",)))
+
+
 # --- the command line ------------------------------------------------------------------------------------------------
 
 
@@ -113,6 +129,7 @@ CLI = (
 
 PROTOCOLS: tuple[Entry, ...] = (
     Entry("modbus", modbus_mapping, modbus_attempts()),
+    Entry("gateway", gateway_mapping, gateway_attempts()),
     Entry("cli", lambda port: {}, CLI),
 )
 ATTEMPTS = [

@@ -68,12 +68,14 @@ class Router:
         if not only_reads(pdu) and self._refusals.too_many(client.address):
             return self._refused(client, unit_id, pdu, "too many refusals")
         if unit_id == OWN_UNIT:
+            self.traffic.write_refused(client.address, unit_id, pdu, "the bridge itself has nothing to write")
             return self._own.reply(pdu)
         if unit_id == BROADCAST_UNIT:
             return await self._broadcast(client, door, pdu)
         route = door.only if unit_id == ONLY_DEVICE_UNIT else door.routes.get(unit_id)
         if route is None:
             self.traffic.count("no_path")
+            self.traffic.write_refused(client.address, unit_id, pdu, "no such unit id")
             return exception_pdu(function, NO_PATH)
         code = self._policy.refusal(client.address, route.channel, route.unit, pdu)
         if code != ALLOWED:
@@ -121,5 +123,5 @@ class Router:
         return None
 
     def _refused(self, client: Client, unit_id: int, pdu: bytes, what: str, code: int = ILLEGAL_FUNCTION) -> bytes:
-        self.traffic.refused(client.name, unit_id, pdu[0], what)
+        self.traffic.refused(client.address, unit_id, pdu, what)
         return exception_pdu(pdu[0], code)

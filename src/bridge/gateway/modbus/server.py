@@ -34,7 +34,7 @@ class Server:
     async def run(self, ctx: ProjectionContext) -> None:
         plan = ctx.plan
         assert isinstance(plan, Plan)
-        traffic = Traffic(ctx.counters, ctx.clock)
+        traffic = Traffic(ctx.counters, ctx.clock, ctx.refusals)
         router = Router(
             plan,
             lambda channel: GatewayLine(channel, plan, ctx.lines, ctx.clock, traffic.count),
