@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bridge.core.point import PointDef
 from bridge.core.ports import SiteFacts
+from bridge.projections.bacnet.alarms import CLASSES
 from bridge.projections.bacnet.conformance import statement
 from bridge.projections.bacnet.plan import (
     DEVICE,
     NETWORK_PORT,
+    NOTIFICATION_CLASS,
     STRUCTURED_VIEW,
     Layout,
     Plan,
@@ -80,6 +82,7 @@ def _rows(plan: Plan, site: SiteFacts) -> Iterator[Row]:
     identity = plan.identity
     yield _own(identity.instance, identity.name, DEVICE, identity.instance, identity.description)
     yield _own(identity.instance, "IP", NETWORK_PORT, 1, "")
+    yield from _classes(identity.instance)
     virtual = plan.layout is Layout.DEVICE_PER_METER
     if virtual:
         yield _own(identity.instance, "meters", NETWORK_PORT, 2, "")
@@ -91,6 +94,7 @@ def _rows(plan: Plan, site: SiteFacts) -> Iterator[Row]:
         if virtual:
             yield _own(device, view.device, DEVICE, device, view.description)
             yield _own(device, "port", NETWORK_PORT, 1, "")
+            yield from _classes(device)
         else:
             yield _own(device, view.device, STRUCTURED_VIEW, view.instance, view.description)
         yield from _members(plan, view, device, known, columns, references)
@@ -137,6 +141,12 @@ def _limits(shape: Shape) -> tuple[str, str]:
 def _own(device: int, name: str, kind: int, instance: int, description: str) -> Row:
     """An object of the device itself."""
     return (f"{device}.{kind}.{instance}", device, name, kind, instance, description, *[""] * 3, "N", "N", *[""] * 5)
+
+
+def _classes(device: int) -> Iterator[Row]:
+    for each in CLASSES:
+        text = f"Alarms of {each.name} priority"
+        yield _own(device, f"alarms-{each.name}", NOTIFICATION_CLASS, each.instance, text)
 
 
 def _clean(cell: str | int) -> str:

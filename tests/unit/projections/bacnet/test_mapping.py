@@ -98,7 +98,7 @@ def test_every_point_is_shown_under_its_own_name_without_a_rule() -> None:
     assert isinstance(plan, Plan)
 
     assert made.needs.points == {point.index for point in FACTS.points}
-    assert made.needs.grants is Grant.NOTHING
+    assert made.needs.grants is Grant.ALARMS
     assert (made.transport, made.facts["device_id"]) == (Transport.UDP, 1001)
     assert plan.names == {}
     assert len(set(unpack(plan.object_ids))) == len(FACTS.points)
@@ -193,6 +193,7 @@ def test_the_name_of_the_device_has_at_most_49_characters() -> None:
         ),
         ({"overrides": {"m1.voltage_l1": {"name": "m1.voltage_l2"}}}, "overrides.m1.voltage_l2.name"),
         ({"views": {"nowhere": 3}}, "views.nowhere"),
+        ({"alarms": {"recipients": [{"address": "300.0.0.1:5"}]}}, "alarms.recipients.0.address"),
         ({"listener": {"port": 0, "bind": "10.0.0.300"}}, "listener.bind"),
         ({"listener": {"port": 0, "bind": "::1"}}, "listener.bind"),
         ({"network": {"mode": "foreign"}}, "network.bbmd"),
@@ -243,6 +244,6 @@ def test_nothing_is_writable_unless_the_mapping_the_meter_and_the_law_let_it() -
         opened.plan.shapes[n].description for n in unpack(opened.plan.shape_of) if opened.plan.shapes[n].writable
     }
 
-    assert closed.needs.grants is Grant.NOTHING
-    assert opened.needs.grants is Grant.COMMANDS
+    assert closed.needs.grants is Grant.ALARMS
+    assert opened.needs.grants is Grant.ALARMS | Grant.COMMANDS
     assert writable == {"reset_demand_peak", "overload_threshold", "demand_interval"}
