@@ -42,8 +42,6 @@ _COLUMNS = (
     "vendor-specific-address",
 )
 _MANDATORY = 5
-# Any date would do; a generated file must not change by itself.
-_TIMESTAMP = "2000-01-01"
 Row = tuple[str | int, ...]
 
 
@@ -53,7 +51,8 @@ def ede(plan: Plan, site: SiteFacts) -> str:
         "# Proposal_Engineering-Data-Exchange - B.I.G.-EU",
         f"PROJECT_NAME;{_clean(site.name)}",
         f"VERSION_OF_REFERENCEFILE;{plan.identity.revision}",
-        f"TIMESTAMP_OF_LAST_CHANGE;{_TIMESTAMP}",
+        # empty: the same list is the same file, whenever it is made; the version moves with the list
+        "TIMESTAMP_OF_LAST_CHANGE;",
         "AUTHOR_OF_LAST_CHANGE;meterbridge",
         "VERSION_OF_LAYOUT;2.2",
         "#" + ";".join("mandatory" if n < _MANDATORY else "optional" for n in range(len(_COLUMNS))),

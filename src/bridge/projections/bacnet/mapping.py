@@ -189,8 +189,9 @@ def _number(numbers: Numbers, space: str, device: str, first: int, pin: int | No
 
 
 def _describe(device: DeviceDef) -> str:
-    labels = ", ".join(f"{key} {value}" for key, value in device.labels.items())
-    return f"{device.vendor} {device.model}" + (f" ({labels})" if labels else "")
+    labels = ", ".join(f"{key} {value}" for key, value in device.labels.items() if key != "label")
+    said = f"{device.labels['label']}: " if "label" in device.labels else ""
+    return f"{said}{device.vendor} {device.model}" + (f" ({labels})" if labels else "")
 
 
 def _recipients(mapping: Mapping) -> Iterator[AlarmRecipient]:
