@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bridge.config.ledger import Ledger
+from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import SystemClock
 from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.point import Kind, PointDef, Sample
@@ -117,7 +118,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(facts: SiteFacts, points: PointReader | None = None, /, **more: object) -> AsyncIterator[Served]:
+async def served(
+    facts: SiteFacts, points: PointReader | None = None, alarms: AlarmPort | None = None, /, **more: object
+) -> AsyncIterator[Served]:
     """`points`: what the projection reads instead of the store."""
     plan, store = plan_of(facts, **more), store_of(facts)
     ready, counters, meters = asyncio.Event(), dict[str, int](), Meters(store)
@@ -132,6 +135,7 @@ async def served(facts: SiteFacts, points: PointReader | None = None, /, **more:
         state_dir="",
         counters=counters,
         ready=ready.set,
+        alarms=alarms or NoAlarms(),
     )
     server = Server()
     task = asyncio.ensure_future(server.run(context))
