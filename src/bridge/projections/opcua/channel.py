@@ -193,7 +193,10 @@ class Processor(UaProcessor):
             return await self._create_session(typeid, requesthdr, seqhdr, body)
         if self.session is None and typeid == _ACTIVATE_SESSION:
             self._may_move(requesthdr.AuthenticationToken)
-        elif self.session is None or self.session.auth_token != requesthdr.AuthenticationToken:
+            done = await self._library(typeid, requesthdr, seqhdr, body)
+            cast("Session", self.session).channel = self
+            return done
+        if self.session is None or self.session.auth_token != requesthdr.AuthenticationToken:
             raise ServiceError(ua.StatusCodes.BadSessionIdInvalid)
         return await self._library(typeid, requesthdr, seqhdr, body)
 
@@ -206,7 +209,7 @@ class Processor(UaProcessor):
         if self.session is not None:
             # one session per channel here; the library would forget the one before and keep its memory
             await self.session.close_session(True)
-        if len(server._external_sessions) >= self._services.sessions:
+        if len(server._external_sessions) >= self._services.sessions and not await server.make_room():
             raise ServiceError(ua.StatusCodes.BadTooManySessions)
         if self._session_watchdog_task is not None:
             self._session_watchdog_task.cancel()
@@ -218,8 +221,19 @@ class Processor(UaProcessor):
             if params.ClientDescription.ApplicationUri not in uris_of(peer):
                 raise ServiceError(ua.StatusCodes.BadCertificateUriInvalid)
         done = await self._library(typeid, requesthdr, seqhdr, body)
-        cast("Session", self.session).certificate = peer
+        session = cast("Session", self.session)
+        session.certificate, session.channel = peer, self
         return done
+
+    async def close(self) -> None:
+        """The channel is gone; a session with subscriptions stays for a while."""
+        session = cast("Session | None", self.session)
+        if session is not None and session.channel not in (None, self):
+            # it has moved to another channel, and is not ours to close
+            self.session = None
+        elif session is not None:
+            session.channel = None
+        await super().close()
 
     def _may_move(self, token: ua.NodeId) -> None:
         """A session follows its client to a new channel, not another client (OPC 10000-4, 5.7.3.1)."""
@@ -316,11 +330,16 @@ class Channel(OPCUAProtocol):
                 self.transport.resume_reading()
             self._busy = True
             try:
-                if not await self._done(work):
-                    self._end()
-                    return
+                alive = await self._done(work)
+            except Exception as exc:  # noqa: BLE001 - the library's decoder raises whatever hostile bytes lead it to
+                self._counters["bad_messages"] += 1
+                _log.info("bad_message peer=%s error=%s", self.peer_name, type(exc).__name__)
+                alive = False
             finally:
                 self._busy = False
+            if not alive:
+                self._end()
+                return
 
     async def _done(self, work: bytes | Message) -> bool:
         processor = self.processor
