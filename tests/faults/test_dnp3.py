@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,7 +16,7 @@ from tests.support.dnp3_master import link
 from tests.support.dnp3_site import CLASS_0, POLL, Peer, spec_of
 from tests.support.guarded import Swarm
 from tests.support.modbus_site import NOW_NS, site, store_of
-from tests.support.workers import running, status, until
+from tests.support.workers import all_ready, running, status, until
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
 PORT = 23080
@@ -166,3 +167,38 @@ async def test_a_silent_master_is_asked_for_its_link_and_then_given_up() -> None
     assert asked[3] == 0x49
     assert ended
     assert stays
+
+
+async def test_frozen_counters_outlive_a_killed_worker_and_a_spoilt_file_costs_only_them(tmp_path: Path) -> None:
+    spec = spec_of(FACTS, PORT + 6, str(tmp_path), masters=[{"allow": ["freeze"]}])
+    freeze, read = b"\xc0" + bytes.fromhex("c007140006"), b"\xc0" + bytes.fromhex("c1011500000000")
+
+    async def frozen() -> bytes:
+        peer = await Peer.connect(PORT + 6)
+        answer = await peer.ask(read)
+        peer.close()
+        assert answer
+        return answer[0][4:]
+
+    async def killed() -> None:
+        starts = status(supervisor, "dnp3").starts
+        os.kill(status(supervisor, "dnp3").pid, signal.SIGKILL)
+        await until(lambda: status(supervisor, "dnp3").starts > starts and all_ready(supervisor, 1))
+
+    async with running(store_of(FACTS), [spec]) as supervisor:
+        peer = await Peer.connect(PORT + 6)
+        await peer.ask(freeze)
+        peer.close()
+        before = await frozen()
+        await until((tmp_path / "frozen.msgpack").exists)
+        await killed()
+        after = await frozen()
+        (tmp_path / "frozen.msgpack").write_bytes(b"\xff\xfe")
+        await killed()
+        spoilt = await frozen()
+
+    # g21v5: online, count, time of the freeze
+    assert before == after
+    assert before[5] == 0x01
+    # restart
+    assert spoilt[5] == 0x02
