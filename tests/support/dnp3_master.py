@@ -79,6 +79,9 @@ class FakeBackend:
     def needs_time(self) -> bool:
         return self.need
 
+    def refused(self, target: str, reason: str) -> None:
+        self.log.append(("refused", (target, reason)))
+
     def select(self, control: Control) -> CommandStatus:
         self.log.append(("select", control.index))
         return CommandStatus.SUCCESS if control.index < 10 else CommandStatus.OUT_OF_RANGE

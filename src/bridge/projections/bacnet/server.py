@@ -59,7 +59,7 @@ class Server:
         speaking = _Speaking()
         loop = asyncio.get_running_loop()
         engine = CovEngine(catalogue, loop.time, limits, speaking.may, loop.call_later)
-        commands = Commands(catalogue, ctx.commands, ctx.clock, plan.write_timeout_s)
+        commands = Commands(catalogue, ctx.commands, ctx.clock, plan.write_timeout_s, refusals=ctx.refusals)
         receiver = _Receiver()
         datagrams = Datagrams(receiver.received)
         self._plan = plan
