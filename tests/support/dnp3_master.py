@@ -64,6 +64,7 @@ def fragments(chunks: Sequence[bytes]) -> list[bytes]:
 class FakeBackend:
     def __init__(self) -> None:
         self.log: list[tuple[str, object]] = []
+        self.refusals: list[tuple[str, str]] = []
         self.clock_ms = 1_700_000_000_000
         self.slow = False
         self.need = False
@@ -80,7 +81,7 @@ class FakeBackend:
         return self.need
 
     def refused(self, target: str, reason: str) -> None:
-        self.log.append(("refused", (target, reason)))
+        self.refusals.append((target, reason))
 
     def select(self, control: Control) -> CommandStatus:
         self.log.append(("select", control.index))
