@@ -11,7 +11,7 @@ from bridge.commands.audit_files import AuditFiles
 from bridge.commands.chain import Fact, Record
 from bridge.commands.local import LocalCommands
 from bridge.commands.logins import Logins
-from bridge.commands.policy import WritePolicy, address_of
+from bridge.commands.policy import WritePolicy, host_of
 from bridge.commands.raw import raw_policy
 from bridge.commands.resets import Resets, write_whole
 from bridge.commands.router import CarrierOf, CommandRouter
@@ -97,7 +97,7 @@ class CommandSide:
             result="refused_by_server",
             target=target,
             protocol=origin.protocol,
-            peer=str(address_of(origin.peer) or origin.peer),
+            peer=host_of(origin.peer),
             user=origin.user,
             reason=reason,
         )

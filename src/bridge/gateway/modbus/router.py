@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.core.clock import Clock
+from bridge.core.command import Origin
 from bridge.core.errors import RawFailure, RawRefused
+from bridge.core.ports import Nobody, RefusalSink
 from bridge.gateway.modbus.line import GatewayLine
 from bridge.gateway.modbus.own import OwnUnit
 from bridge.gateway.modbus.plan import BROADCAST_UNIT, ONLY_DEVICE_UNIT, OWN_UNIT, Door, Plan, Route
@@ -51,7 +53,10 @@ class Router:
         own: OwnUnit,
         traffic: Traffic,
         clock: Clock,
+        sink: RefusalSink | None = None,
     ) -> None:
+        """`sink`: records what is refused here; the core records what it refuses itself."""
+        self._sink = sink or Nobody()
         self._doors, self._policy, self._own, self.traffic = plan.doors, policy, own, traffic
         self._refusals = Refusals(clock)
         channels = {route.channel for door in plan.doors for route in (*door.routes.values(), door.only) if route}
@@ -115,7 +120,8 @@ class Router:
                 if exc.failure is RawFailure.REFUSED_BY_POLICY:
                     self.traffic.count("refused_core")
                     self._refusals.note(client.address)
-                    return self._refused(client, BROADCAST_UNIT, pdu, f"broadcast on {channel}")
+                    self.traffic.refused(client.name, BROADCAST_UNIT, pdu[0], f"broadcast on {channel}")
+                    return exception_pdu(pdu[0], ILLEGAL_FUNCTION)
                 # nobody answers a broadcast, and nobody is told that a line is down
                 continue
             gone_out = True
@@ -124,4 +130,6 @@ class Router:
 
     def _refused(self, client: Client, unit_id: int, pdu: bytes, what: str, code: int = ILLEGAL_FUNCTION) -> bytes:
         self.traffic.refused(client.address, unit_id, pdu, what)
+        origin = Origin("gateway", client.address, client.role or "")
+        self._sink.refused(origin, f"unit {unit_id} function {pdu[0]}", what)
         return exception_pdu(pdu[0], code)

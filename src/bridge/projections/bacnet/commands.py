@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bridge.core.clock import Clock
 from bridge.core.command import Command, Origin, Outcome
 from bridge.core.point import Value
-from bridge.core.ports import CommandPort
+from bridge.core.ports import CommandPort, Nobody, RefusalSink
 from bridge.projections.bacnet.model import Catalogue
 from bridge.projections.bacnet.plan import BINARIES, COMMANDABLE, MULTI_STATES, REALS, ObjectType, Shape
 from bridge.projections.bacnet.values import Shown
@@ -45,12 +45,24 @@ _OUTCOMES = {
 class Commands:
     """The priority arrays of one worker. `changed(position)`: a built object must be shown anew."""
 
-    def __init__(self, catalogue: Catalogue, port: CommandPort, clock: Clock, timeout_s: float) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        port: CommandPort,
+        clock: Clock,
+        timeout_s: float,
+        refusals: RefusalSink | None = None,
+    ) -> None:
+        self._refusals = refusals or Nobody()
         self._catalogue, self._port, self._clock = catalogue, port, clock
         self._timeout_ns = round(timeout_s * 1e9)
         # By position, for those ever commanded: at most the writable points.
         self._slots: dict[int, dict[int, Shown]] = {}
         self.changed: Callable[[int], None] = _ignore
+
+    def refused(self, peer: str, target: str, reason: str) -> None:
+        """Have the core record what never becomes a command."""
+        self._refusals.refused(Origin("bacnet", peer, ""), target, reason)
 
     def slots(self, position: int) -> dict[int, Shown]:
         """Return what was asked for, by priority."""

@@ -58,7 +58,7 @@ class Server:
         limits = CovLimits(**{name: getattr(plan.cov, name) for name in CovSettings.__struct_fields__})
         speaking, receiver, loop = _Speaking(), _Receiver(), asyncio.get_running_loop()
         engine = CovEngine(catalogue, loop.time, limits, speaking.may, loop.call_later)
-        commands = Commands(catalogue, ctx.commands, ctx.clock, plan.write_timeout_s)
+        commands = Commands(catalogue, ctx.commands, ctx.clock, plan.write_timeout_s, refusals=ctx.refusals)
         board = Board(catalogue, ctx.alarms)
         datagrams = Datagrams(receiver.received)
         self._plan = plan

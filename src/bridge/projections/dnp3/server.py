@@ -138,7 +138,7 @@ def _masters(
             feed.tables.report_command(command_event(control, status, plan.command_class, time_base.now_ms()))
 
     outputs = outputs_of(plan.points, ctx.points.definition)
-    commands = Commands(outputs, ctx.commands, ctx.clock, ctx.counters, spawn, report)
+    commands = Commands(outputs, ctx.commands, ctx.clock, ctx.counters, spawn, report, ctx.refusals)
     made: list[Master] = []
     for master_plan in (*plan.masters, probe.PROBE):
         backend = MasterBackend(master_plan, commands, time_base)

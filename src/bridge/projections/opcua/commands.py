@@ -10,7 +10,7 @@ from asyncua.crypto.permission_rules import User
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin, Outcome
 from bridge.core.point import Kind, PointDef, Value
-from bridge.core.ports import CommandPort
+from bridge.core.ports import CommandPort, Nobody, RefusalSink
 from bridge.projections.opcua.binary import VariantType
 from bridge.projections.opcua.doors import Users
 from bridge.projections.opcua.model import Model
@@ -33,6 +33,10 @@ _MAY_CALL = frozenset({Role.OPERATOR, Role.ENGINEER})
 _MAY_WRITE = frozenset({Role.ENGINEER})
 
 
+class _FromCore(int):
+    """A status code the core has given: it has its record there."""
+
+
 class Commands:
     """Everything a client asks to be changed comes here, and nearly all of it is refused."""
 
@@ -44,19 +48,23 @@ class Commands:
         clock: Clock,
         counters: dict[str, int],
         timeout_s: float,
+        refusals: RefusalSink | None = None,
     ) -> None:
+        self._refusals = refusals or Nobody()
         self._model, self._port, self._users, self._clock, self._counters = model, port, users, clock, counters
         self._timeout_ns = round(timeout_s * 1e9)
 
     async def write(self, wanted: ua.WriteValue, user: User, peer: str) -> ua.StatusCode:
         """Answer one item of a Write request."""
-        return ua.StatusCode(self._counted(await self._write(wanted, user, peer), user, str(wanted.NodeId.Identifier)))
+        return ua.StatusCode(
+            self._counted(await self._write(wanted, user, peer), user, peer, str(wanted.NodeId.Identifier))
+        )
 
     async def call(self, method: ua.CallMethodRequest, user: User, peer: str) -> ua.CallMethodResult:
         """Answer one item of a Call request for a method of ours."""
         result = ua.CallMethodResult()
         code = await self._call(method, user, peer)
-        result.StatusCode = ua.StatusCode(self._counted(code, user, str(method.MethodId.Identifier)))
+        result.StatusCode = ua.StatusCode(self._counted(code, user, peer, str(method.MethodId.Identifier)))
         result.InputArgumentResults = [ua.StatusCode() for _ in method.InputArguments or ()]
         return result
 
@@ -104,9 +112,11 @@ class Commands:
             return _codes.BadOutOfRange
         origin = Origin("opcua", peer, user.name or "")
         deadline_ns = self._clock.monotonic_ns() + self._timeout_ns
-        return code_of(await self._port.submit(Command(definition.index, value, origin, deadline_ns)))
+        return _FromCore(code_of(await self._port.submit(Command(definition.index, value, origin, deadline_ns))))
 
-    def _counted(self, code: int, user: User, target: str) -> int:
+    def _counted(self, code: int, user: User, peer: str, target: str) -> int:
+        if code and not isinstance(code, _FromCore):
+            self._refusals.refused(Origin("opcua", peer, user.name or ""), f"node {target}", f"{code:#010x}")
         if code:
             self._counters["writes_refused"] += 1
             _log.warning("write_refused user=%s target=%s code=%#x", user.name, target, code)

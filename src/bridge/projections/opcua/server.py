@@ -120,7 +120,7 @@ async def _library(ctx: ProjectionContext, plan: Plan, model: Model, image: Imag
     tools = SubscriptionTools(image, ctx.clock, ctx.counters, limits, silence_ms / 2)
     inner.subscription_service = Subscriptions(inner.aspace, inner, tools)
     inner.attribute_service = Attributes(inner.aspace, ctx.clock.utc_ns)
-    inner.commands = Commands(model, ctx.commands, users, ctx.clock, ctx.counters, plan.write_timeout_s)
+    inner.commands = Commands(model, ctx.commands, users, ctx.clock, ctx.counters, plan.write_timeout_s, ctx.refusals)
     library = Library(iserver=inner)
     library.name, library.manufacturer_name = plan.application_name, "meterbridge"
     library.product_uri, library._application_uri = "urn:meterbridge", plan.application_uri

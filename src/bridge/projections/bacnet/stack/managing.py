@@ -8,6 +8,8 @@ from typing import Any
 from bacpypes3.apdu import SimpleAckPDU
 from bacpypes3.errors import ExecutionError
 
+from bridge.projections.bacnet.commands import Commands
+
 _log = logging.getLogger("bridge.bacnet")
 # Seconds in which the acknowledgement leaves before the worker starts anew.
 _LEAVE_S = 0.3
@@ -22,6 +24,7 @@ class Management:
     asap: Any
     engine: Any
     counters: dict[str, int]
+    commands: Commands
     response: Any
     # Set when a client with the password wants the worker started anew.
     restart: asyncio.Event
@@ -33,6 +36,7 @@ class Management:
             _log.warning("%s peer=%s", what, apdu.pduSource)
             return
         self.counters["management_refused"] += 1
+        self.commands.refused(str(apdu.pduSource), what, "password")
         _log.warning("%s_refused peer=%s count=%d", what, apdu.pduSource, self.counters["management_refused"])
         raise ExecutionError("security", "passwordFailure")
 

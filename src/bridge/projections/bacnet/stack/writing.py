@@ -74,11 +74,7 @@ class Writing:
 
     async def _write(self, source: Any, object_id: Any, prop: Any, array_index: Any, value: Any, priority: Any) -> None:
         try:
-            position = self._target(object_id, prop, array_index)
-            shape = self.model.catalogue.points[position].shape
-            if not shape.writable:
-                raise ACCESS_DENIED
-            shown = _shown(value, shape.object_type)
+            position, shown = self._judged(source, object_id, prop, array_index, value)
             await self.commands.write(position, shown, None if priority is None else int(priority), str(source))
         except Refusal as refusal:
             count = self.counters["writes_refused"] = self.counters["writes_refused"] + 1
@@ -93,6 +89,19 @@ class Writing:
                 )
             raise
         self.counters["writes"] += 1
+
+    def _judged(self, source: Any, object_id: Any, prop: Any, array_index: Any, value: Any) -> tuple[int, Shown | None]:
+        """Return what is to be written where. What never reaches the core is recorded. Raises: Refusal."""
+        try:
+            position = self._target(object_id, prop, array_index)
+            shape = self.model.catalogue.points[position].shape
+            if not shape.writable:
+                raise ACCESS_DENIED
+            shown = _shown(value, shape.object_type)
+        except Refusal as refusal:
+            self.commands.refused(str(source), f"object {object_id} {prop}", refusal.error_code)
+            raise
+        return position, shown
 
     def _target(self, object_id: Any, prop: Any, array_index: Any) -> int:
         obj = self.get_object_id(object_id)
