@@ -22,8 +22,8 @@ from bridge.core.ports import SiteFacts
 from bridge.core.quality import Quality
 from bridge.core.quantity import meaning_of
 from bridge.core.store import PointStore
-from bridge.workers.worker import Timing
 from bridge.projections.iec61850.plan import Reports
+from bridge.workers.worker import Timing
 from tests.bench.table import Table
 from tests.support.mms_site import device, points_of, spec_of, store_of
 from tests.support.workers import running, spare_ports, status, until

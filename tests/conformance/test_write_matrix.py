@@ -134,9 +134,9 @@ CLI = (
 )
 
 
-# --- gateway: the meter's own registers ------------------------------------------------------------------------------
+# --- the gateway as it comes: its own mapping refuses first ------------------------------------------------------------------------------
 # wire addresses of the MID submeter: 1000 is the CT ratio, 1004 the demand interval; coil 0 resets the demand peak
-def gateway_attempts() -> tuple[Attempt, ...]:
+def own_gateway_attempts() -> tuple[Attempt, ...]:
     pdus = {
         "5 coil of the reset": struct.pack(">BHH", 5, 0, 0xFF00),
         "6 a setting": struct.pack(">BHH", 6, 1004, 1),
@@ -393,7 +393,7 @@ PROTOCOLS: tuple[Entry, ...] = (
     Entry("modbus", modbus_mapping, modbus_attempts()),
     Entry("gateway", gateway_mapping, gateway_attempts()),
     Entry("cli", lambda port: {}, CLI),
-    Entry("gateway", lambda port: {"listener": {"port": port, "bind": "127.0.0.1"}}, gateway_attempts()),
+    Entry("gateway", lambda port: {"listener": {"port": port, "bind": "127.0.0.1"}}, own_gateway_attempts()),
     Entry("snmp", snmp_mapping, snmp_attempts()),
     Entry("bacnet", bacnet_mapping, bacnet_attempts()),
     Entry("opcua", opcua_mapping, OPCUA),

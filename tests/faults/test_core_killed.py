@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bridge_site import ENVIRONMENT, RunningBridge, cli, running_bridge, site_files
+from tests.support.bridge_site import ENVIRONMENT, RunningBridge, cli, modbus_mapping, running_bridge, site_files
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(240)]
 PORTS = 22_600
@@ -48,7 +48,7 @@ def kill(bridge: RunningBridge) -> None:
 def test_after_a_kill_the_bridge_serves_within_5_s_and_index_events_and_alarms_go_on(tmp_path: Path) -> None:
     # BARS R8
     chance = random.Random(8)
-    with running_bridge(site_files(tmp_path, PORTS, None), PORTS + 1) as bridge:
+    with running_bridge(site_files(tmp_path, None, {"modbus": modbus_mapping(PORTS)}), PORTS + 1) as bridge:
         try:
             time.sleep(3)
             for _ in range(KILLS):
@@ -71,7 +71,7 @@ def test_after_a_kill_the_bridge_serves_within_5_s_and_index_events_and_alarms_g
 
 def test_an_alarm_lives_over_a_kill_and_is_acknowledged_after_it(tmp_path: Path) -> None:
     # A-05 A-11
-    with running_bridge(site_files(tmp_path, PORTS + 10, None), PORTS + 11) as bridge:
+    with running_bridge(site_files(tmp_path, None, {"modbus": modbus_mapping(PORTS + 10)}), PORTS + 11) as bridge:
         try:
             time.sleep(2)
             bridge.fault("landlord", "dead")

@@ -120,7 +120,7 @@ class Router:
                 if exc.failure is RawFailure.REFUSED_BY_POLICY:
                     self.traffic.count("refused_core")
                     self._refusals.note(client.address)
-                    self.traffic.refused(client.name, BROADCAST_UNIT, pdu[0], f"broadcast on {channel}")
+                    self.traffic.refused(client.address, BROADCAST_UNIT, pdu, f"broadcast on {channel}")
                     return exception_pdu(pdu[0], ILLEGAL_FUNCTION)
                 # nobody answers a broadcast, and nobody is told that a line is down
                 continue

@@ -227,7 +227,7 @@ class Processor(UaProcessor):
 
     async def close(self) -> None:
         """The channel is gone; a session with subscriptions stays for a while."""
-        session = cast("Session | None", self.session)
+        session: Session | None = getattr(self, "session")  # noqa: B009 - the untyped library's own attribute
         if session is not None and session.channel not in (None, self):
             # it has moved to another channel, and is not ours to close
             self.session = None
