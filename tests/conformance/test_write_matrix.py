@@ -134,7 +134,7 @@ CLI = (
 )
 
 
-# --- the gateway as it comes: its own mapping refuses first ------------------------------------------------------------------------------
+# --- the gateway as it comes: its own mapping refuses first ---------------------------------------------------------
 # wire addresses of the MID submeter: 1000 is the CT ratio, 1004 the demand interval; coil 0 resets the demand peak
 def own_gateway_attempts() -> tuple[Attempt, ...]:
     pdus = {
