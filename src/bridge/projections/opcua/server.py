@@ -18,13 +18,14 @@ from bridge.core.ports import Listening, Projection, ProjectionContext
 from bridge.projections.opcua import probe
 from bridge.projections.opcua.attributes import Attributes
 from bridge.projections.opcua.binary import ticks
-from bridge.projections.opcua.channel import Channel, Services
+from bridge.projections.opcua.channel import Channel
 from bridge.projections.opcua.commands import Commands
 from bridge.projections.opcua.doors import Doors, Users, set_up
 from bridge.projections.opcua.image import Image
 from bridge.projections.opcua.model import Model
 from bridge.projections.opcua.pki import Pki
 from bridge.projections.opcua.plan import NAMESPACE, NAMESPACE_INDEX, Plan
+from bridge.projections.opcua.processor import Services
 from bridge.projections.opcua.requests import Browses, Reads
 from bridge.projections.opcua.space import LazyServer, OwnNodes
 from bridge.projections.opcua.subscription import Subscriptions, SubscriptionTools
