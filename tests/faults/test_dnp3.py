@@ -240,9 +240,11 @@ async def test_changes_reach_an_unsolicited_master_soon() -> None:
             while True:
                 async with asyncio.timeout(5):
                     held += await peer.reader.read(65536)
+                # half a frame ends in one of these
                 with contextlib.suppress(AssertionError, IndexError):
+                    segments = [user for user in unlink(held) if user]
                     found = fragments([held])
-                    if found and unlink(held)[-1][0] & 0x80:
+                    if found and segments[-1][0] & 0x80:
                         held = b""
                         return found[-1]
 
