@@ -108,11 +108,14 @@ class Bridge:
             try:
                 loaded = await asyncio.to_thread(self._load)
             except ConfigErrors as exc:
-                await self.commands.reloaded(f"{len(exc.errors)} mistakes, the first: {exc.errors[0]}")
+                fault = f"{len(exc.errors)} mistakes, the first: {exc.errors[0]}"
+                self.own.reloaded(fault)
+                await self.commands.reloaded(fault)
                 raise
             self.config, self.faces = loaded.config, loaded.faces
             await self.field.apply(self.config, self._swap)
             self.supervisor.reload(self._specs())
+            self.own.reloaded("")
             await self.commands.reloaded("")
             return self.faces
 

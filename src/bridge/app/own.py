@@ -86,10 +86,17 @@ class OwnServices:
         held = self.gate.held()
         if held:
             self._store.publish(held)
+        self.events.record(EventKind.SYSTEM, 64, f"bridge started, {len(config.points)} points")
 
     async def stop(self) -> None:
         """Write what is left."""
+        self.events.record(EventKind.SYSTEM, 64, "bridge stopped")
         await self.memory.close()
+
+    def reloaded(self, fault: str) -> None:
+        """A reload was done, or refused because of `fault`."""
+        text = f"configuration refused: {fault}" if fault else "configuration reloaded"
+        self.events.record(EventKind.CONFIGURATION, 128 if fault else 64, text)
 
     def apply(self, config: SiteConfig) -> None:
         """Take over a configuration; what means the same goes on."""
@@ -135,7 +142,7 @@ class OwnServices:
             self.alarms.device_lost(notice.device, notice.kind is NoticeKind.LOST)
         kind, priority = _NOTICES[notice.kind]
         text = (
-            f"{notice.kind.value}: {notice.text}"
+            f"{notice.device}: {notice.kind.value}: {notice.text}"
             if notice.kind is not NoticeKind.SERIAL_NUMBER
             else (f"{notice.device}: serial number {notice.text}")
         )

@@ -107,7 +107,6 @@ async def test_a_second_reset_of_the_peak_within_the_lock_out_is_refused() -> No
     bench.clock.pass_s(24 * 86_400)
 
     assert await bench.write(RESET, 1) is Outcome.REFUSED_BY_POLICY
-    # A-13, E-08
     assert [event.text for event in bench.events.events()] == [
         "m.reset_demand_peak carried out",
         "m.reset_demand_peak refused: the lock-out after the last one runs",

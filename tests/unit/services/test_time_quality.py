@@ -54,7 +54,7 @@ def test_slewing_is_no_step() -> None:
 
 
 def test_a_clock_counts_as_lost_after_60_seconds_without_synchronisation() -> None:
-    # T-01, T-04
+    # T-01
     bench = Bench()
     bench.kernel = LOST
     bench.seconds(60)
