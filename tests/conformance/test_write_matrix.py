@@ -10,15 +10,16 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
-from asyncua import Client, ua
-from asyncua.ua import ua_binary
+from asyncua import client as ua_client
+from asyncua import ua
+from asyncua.ua.ua_binary import struct_from_binary
 
 from bridge.modbus.frame import tcp_frame
 from tests.support import bacnet_client, dnp3_master
@@ -134,28 +135,6 @@ CLI = (
 )
 
 
-# --- the gateway as it comes: its own mapping refuses first ---------------------------------------------------------
-# wire addresses of the MID submeter: 1000 is the CT ratio, 1004 the demand interval; coil 0 resets the demand peak
-def own_gateway_attempts() -> tuple[Attempt, ...]:
-    pdus = {
-        "5 coil of the reset": struct.pack(">BHH", 5, 0, 0xFF00),
-        "6 a setting": struct.pack(">BHH", 6, 1004, 1),
-        "6 the CT ratio": struct.pack(">BHH", 6, 1000, 1),
-        "15 coils": struct.pack(">BHHBB", 15, 0, 1, 1, 1),
-        "16 a setting": struct.pack(">BHHBHH", 16, 1004, 2, 4, 0, 5),
-        "16 the CT ratio": struct.pack(">BHHBHH", 16, 1000, 2, 4, 0, 5),
-        "21 file": bytes((21, 9, 6, 0, 1, 0, 0, 0, 1, 0, 1)),
-        "22 mask": struct.pack(">BHHH", 22, 1005, 0, 1),
-        "23 read and write": struct.pack(">BHHHHBH", 23, 1000, 1, 1005, 1, 2, 5),
-        "8 restart": struct.pack(">BHH", 8, 1, 0),
-        "40 unknown": bytes((40, 1, 2, 3)),
-    }
-    return tuple(
-        Attempt(f"gateway {name}", modbus_ask(pdu), "exception", (f"unit {UNIT} function {pdu[0]}", "board unit"))
-        for name, pdu in pdus.items()
-    )
-
-
 # --- SNMP ------------------------------------------------------------------------------------------------------------
 # docs/protocols/snmp.md: scalars and tables below the enterprise's arc; 1.3.6.1.2.1.1.4.0 is sysContact
 MB = "1.3.6.1.4.1.8072.9999.9999.7411.1.1"
@@ -244,80 +223,79 @@ def bacnet_mapping(port: int) -> dict[str, Any]:
 
 
 # --- OPC UA ----------------------------------------------------------------------------------------------------------
-def opcua_ask(ask: Callable[[Client], Coroutine[Any, Any, object]]) -> Callable[[RunningBridge, int], str]:
-    def send(bridge: RunningBridge, port: int) -> str:
-        del bridge
-
-        async def talk() -> str:
-            async with Client(f"opc.tcp://127.0.0.1:{port}") as client:
-                try:
-                    return f"accepted {await ask(client)}"
-                except ua.UaStatusCodeError as exc:
-                    return f"refused: {exc}"
-
-        return asyncio.run(talk())
-
-    return send
-
-
-async def opcua_write(client: Client, name: str, value: float) -> object:
-    node = client.get_node(f"ns=2;s=landlord.{name}")
-    return await node.write_value(ua.DataValue(ua.Variant(value, ua.VariantType.Double)))
-
-
-async def opcua_call(client: Client, method: str) -> object:
-    return await client.get_node("ns=2;s=landlord").call_method(ua.NodeId(f"landlord.{method}", 2))
-
-
-async def opcua_add(client: Client) -> object:
-    item = ua.AddNodesItem()
-    item.ParentNodeId, item.RequestedNewNodeId = ua.NodeId("landlord", 2), ua.NodeId("landlord.mine", 2)
-    item.BrowseName, item.NodeClass = ua.QualifiedName("mine", 2), ua.NodeClass.Object
-    item.ReferenceTypeId, item.NodeAttributes = ua.NodeId(35), ua.ObjectAttributes()
-    (result,) = await client.uaclient.add_nodes([item])
-    result.StatusCode.check()
-    return result
-
-
-async def opcua_update_history(client: Client) -> object:
-    details = ua.UpdateDataDetails()
-    details.NodeId, details.UpdateValues = ua.NodeId("landlord.demand_interval", 2), [ua.DataValue(ua.Variant(1.0))]
-    details.PerformInsertReplace = ua.PerformUpdateType.Insert
-    request = ua.HistoryUpdateRequest()
-    request.Parameters.HistoryUpdateDetails = [details]
-    data = await client.uaclient.protocol.send_request(request)
-    return ua_binary.struct_from_binary(ua.HistoryUpdateResponse, data)
-
-
-OPCUA = (
-    *(
-        Attempt(
-            f"opcua Write {name}",
-            opcua_ask(partial(opcua_write, name=name, value=1.0)),
-            told,
-            (f"node landlord.{name}",),
-        )
-        for name, told in (
-            ("demand_interval", "BadUserAccessDenied"),
-            ("active_power_total", "BadNotWritable"),
-            ("active_energy_import.value", "BadNotWritable"),
-            ("ct_primary_rating", "BadNotWritable"),
-        )
-    ),
-    Attempt(
-        "opcua Call",
-        opcua_ask(partial(opcua_call, method="reset_demand_peak.Execute")),
-        "BadUserAccessDenied",
-        ("node landlord.reset_demand_peak",),
-    ),
-    Attempt("opcua AddNodes", opcua_ask(opcua_add), "refused", ()),
-    Attempt("opcua HistoryUpdate", opcua_ask(opcua_update_history), "refused", ()),
-)
+OPCUA_PASSWORD = "matrix-engineer"
 
 
 def opcua_mapping(port: int) -> dict[str, Any]:
-    security = {"no_security": "allowed", "anonymous": "allowed"}
-    return {"listener": {"port": port, "bind": "127.0.0.1"}, "security": security, "access": "read-write"}
+    hasher = argon2.PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
+    return {
+        "listener": {"port": port, "bind": "127.0.0.1"},
+        "access": "read-write",
+        "security": {"no_security": "allowed"},
+        "users": {"enno": {"role": "engineer", "password": hasher.hash(OPCUA_PASSWORD)}},
+    }
+
+
+def opcua_attempt(name: str, request: Callable[[ua.NodeId], Any], target: tuple[str, ...]) -> Attempt:
+    """A request by the engineer of the mapping; what the client was told is the first bad StatusCode."""
+
+    async def ask(port: int) -> str:
+        client = ua_client.Client(f"opc.tcp://127.0.0.1:{port}")
+        client.set_user("enno")
+        client.set_password(OPCUA_PASSWORD)
+        async with client:
+            made = request(ua.NodeId("landlord", 2))
+            try:
+                data = await client.uaclient.protocol.send_request(made)
+            except ua.UaStatusCodeError as refused:
+                return str(refused)
+            answer = struct_from_binary(
+                ua.WriteResponse if isinstance(made, ua.WriteRequest) else ua.CallResponse, data
+            )
+            codes = [one if isinstance(one, ua.StatusCode) else one.StatusCode for one in answer.Results]
+            return ", ".join(code.name for code in codes)
+
+    return Attempt(f"opcua {name}", lambda bridge, port: asyncio.run(ask(port)), "Bad", target)
+
+
+def opcua_write(point: str, value: Any, kind: ua.VariantType) -> Callable[[ua.NodeId], Any]:
+    def request(meter: ua.NodeId) -> Any:
+        made = ua.WriteRequest()
+        data = ua.DataValue(ua.Variant(value, kind))
+        made.Parameters.NodesToWrite = [ua.WriteValue(ua.NodeId(f"{meter.Identifier}.{point}", 2), 13, None, data)]
+        return made
+
+    return request
+
+
+def opcua_call(meter: ua.NodeId) -> Any:
+    made = ua.CallRequest()
+    method = ua.NodeId(f"{meter.Identifier}.reset_demand_peak.Execute", 2)
+    made.Parameters.MethodsToCall = [ua.CallMethodRequest(meter, method, [])]
+    return made
+
+
+OPCUA = (
+    opcua_attempt(
+        "write setting",
+        opcua_write("overload_threshold", 100.0, ua.VariantType.Double),
+        ("landlord.overload_threshold",),
+    ),
+    opcua_attempt(
+        "write energy",
+        opcua_write("active_energy_import", 0, ua.VariantType.Int64),
+        ("landlord.active_energy_import",),
+    ),
+    opcua_attempt(
+        "write ratio", opcua_write("ct_primary_rating", 100.0, ua.VariantType.Double), ("landlord.ct_primary_rating",)
+    ),
+    opcua_attempt("call", opcua_call, ("landlord.reset_demand_peak",)),
+    opcua_attempt("add nodes", lambda meter: ua.AddNodesRequest(), ("AddNodes",)),
+    opcua_attempt("delete nodes", lambda meter: ua.DeleteNodesRequest(), ("DeleteNodes",)),
+    opcua_attempt("add references", lambda meter: ua.AddReferencesRequest(), ("AddReferences",)),
+    opcua_attempt("delete references", lambda meter: ua.DeleteReferencesRequest(), ("DeleteReferences",)),
+    opcua_attempt("update history", lambda meter: ua.HistoryUpdateRequest(), ("HistoryUpdate",)),
+)
 
 
 # --- DNP3 ------------------------------------------------------------------------------------------------------------
@@ -393,7 +371,6 @@ PROTOCOLS: tuple[Entry, ...] = (
     Entry("modbus", modbus_mapping, modbus_attempts()),
     Entry("gateway", gateway_mapping, gateway_attempts()),
     Entry("cli", lambda port: {}, CLI),
-    Entry("gateway", lambda port: {"listener": {"port": port, "bind": "127.0.0.1"}}, own_gateway_attempts()),
     Entry("snmp", snmp_mapping, snmp_attempts()),
     Entry("bacnet", bacnet_mapping, bacnet_attempts()),
     Entry("opcua", opcua_mapping, OPCUA),
