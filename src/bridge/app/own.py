@@ -126,6 +126,7 @@ class OwnServices:
     async def run(self) -> None:
         """Do what must be done in time, until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.derived.run(), name="derived")
             group.create_task(self.demand.run(), name="demand")
             group.create_task(self.alarms.run(), name="alarms")
             group.create_task(self.memory.run(), name="memory")
