@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.app.audit_events import told_of
 from bridge.app.command_side import CommandSide
 from bridge.app.faces import Face, missing_extra, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
 from bridge.app.own import OwnServices
 from bridge.app.tls_files import tls_faults
+from bridge.commands.chain import Record
 from bridge.commands.router import Carrier
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
@@ -167,6 +169,7 @@ class Bridge:
             self.commands.offer_token()
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         self.own.events.subscribe(supervisor.happened)
+        self.commands.on_record = self._audited
         self.own.alarms.subscribe(supervisor.alarm_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())
         await self.own.start(self.config)
@@ -242,6 +245,11 @@ class Bridge:
         self.own.apply(self.config)
         self._offer_own()
         self.commands.apply(self.config)
+
+    def _audited(self, record: Record) -> None:
+        told = told_of(record)
+        if told is not None:
+            self.own.events.record(told.kind, told.priority, told.text, device=told.device, user=told.user)
 
     def _offer_own(self) -> None:
         self.commands.local.replace(dict.fromkeys(self.own.commands.points(), self._obey))
