@@ -14,6 +14,7 @@ from bridge.core.command import Command, CommandResult
 from bridge.core.errors import RawFailure
 from bridge.core.event import Event
 from bridge.core.listener import Listener
+from bridge.core.operations import NoOperations, OperationsPort
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 
 
@@ -152,6 +153,8 @@ class Grant(enum.Flag):
     TUNNELS = enum.auto()
     # see alarms; to acknowledge them needs COMMANDS besides
     ALARMS = enum.auto()
+    # read-only questions about the bridge itself
+    OPERATIONS = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +277,7 @@ class ProjectionContext:
     counters: dict[str, int]
     ready: Callable[[], None]
     alarms: AlarmPort = field(default_factory=NoAlarms)
+    operations: OperationsPort = field(default_factory=NoOperations)
 
 
 class Projection(Protocol):

@@ -87,6 +87,7 @@ async def host(module: str, sock: socket.socket) -> Exit:
             counters=link.counters,
             ready=opened.set,
             alarms=link.alarms,
+            operations=link,
         )
         return await _serve(projection(), context, link, Probing(opened, visits))
     except Exception as exc:  # noqa: BLE001 - the last who can say in one line why the process ends

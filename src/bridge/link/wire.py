@@ -140,6 +140,14 @@ class Alarms(Frame, frozen=True, tag=14):
     alarms: list[Alarm]
 
 
+class CoreAnswer(Frame, frozen=True, tag=17):
+    """`body`: JSON. `refused`: why there is none, else empty."""
+
+    id: int
+    body: bytes
+    refused: str
+
+
 class Ready(Frame, frozen=True, tag=20):
     """The listener answers."""
 
@@ -212,6 +220,15 @@ class Acknowledge(Frame, frozen=True, tag=28):
     deadline_ns: int
 
 
+class CoreRequest(Frame, frozen=True, tag=31):
+    """A question about the bridge itself. Needs the grant OPERATIONS. `deadline_ns`: CLOCK_MONOTONIC."""
+
+    id: int
+    what: str
+    arguments: dict[str, str]
+    deadline_ns: int
+
+
 ToWorker = (
     Hello
     | Definitions
@@ -227,9 +244,10 @@ ToWorker = (
     | TunnelBytes
     | TunnelOver
     | Alarms
+    | CoreAnswer
 )
 TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
-ToCore = Ready | Health | CommandRequest | RawRequest | TunnelFrame | Acknowledge
+ToCore = Ready | Health | CommandRequest | RawRequest | TunnelFrame | Acknowledge | CoreRequest
 
 F = TypeVar("F")
 _encoder = msgspec.msgpack.Encoder()

@@ -199,7 +199,7 @@ class CoreEnd:
             self._on_broken(str(exc))
             return
         for frame in frames:
-            if isinstance(frame, wire.CommandRequest | wire.RawRequest | wire.Acknowledge):
+            if isinstance(frame, wire.CommandRequest | wire.RawRequest | wire.Acknowledge | wire.CoreRequest):
                 self._requests.ask(frame)
             elif isinstance(frame, wire.TunnelFrame):
                 self._tunnels.take(frame)

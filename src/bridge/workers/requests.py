@@ -8,7 +8,8 @@ from functools import partial
 from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import Clock
 from bridge.core.command import CommandResult, Outcome
-from bridge.core.errors import RawFailure, RawRefused
+from bridge.core.errors import OperationRefused, RawFailure, RawRefused
+from bridge.core.operations import ANSWER_LIMIT, NoOperations, OperationsPort
 from bridge.core.ports import CommandPort, Grant, Needs, PointReader, RawLinePort
 from bridge.link import wire
 
@@ -30,6 +31,7 @@ class Services:
     lines: RawLinePort
     clock: Clock
     alarms: AlarmPort = field(default_factory=NoAlarms)
+    operations: OperationsPort = field(default_factory=NoOperations)
 
 
 class Requests:
@@ -55,7 +57,7 @@ class Requests:
     def grant(self, needs: Needs) -> None:
         self._needs = needs
 
-    def ask(self, asked: wire.CommandRequest | wire.RawRequest | wire.Acknowledge) -> None:
+    def ask(self, asked: wire.CommandRequest | wire.RawRequest | wire.Acknowledge | wire.CoreRequest) -> None:
         if isinstance(asked, wire.CommandRequest):
             command = asked.command
             granted = Grant.COMMANDS in self._needs.grants and command.index in self._needs.points
@@ -65,6 +67,8 @@ class Requests:
             acknowledge = self._services.alarms.acknowledge
             doing = partial(acknowledge, asked.alarm, asked.origin, asked.deadline_ns)
             self._command(asked.id, asked.deadline_ns, granted, doing)
+        elif isinstance(asked, wire.CoreRequest):
+            self._question(asked)
         else:
             self._raw(asked)
 
@@ -127,6 +131,35 @@ class Requests:
         self._answer(wire.RawDone(asked.id, reply, failure, message))
         if failure in (RawFailure.NOT_GRANTED, RawFailure.REFUSED_BY_POLICY, RawFailure.BUSY):
             self._refuse()
+
+    def _question(self, asked: wire.CoreRequest) -> None:
+        if Grant.OPERATIONS not in self._needs.grants:
+            self._refuse_question(asked, "not granted")
+        elif self._under_way >= wire.REQUESTS_KEPT:
+            self._refuse_question(asked, f"{wire.REQUESTS_KEPT} requests under way")
+        else:
+            self._under_way += 1
+            self._spawn(self._run_question(asked))
+
+    async def _run_question(self, asked: wire.CoreRequest) -> None:
+        body, refused = b"", "timed out"
+        try:
+            remaining_s = self._remaining_s(asked.deadline_ns)
+            if remaining_s > 0:
+                async with asyncio.timeout(remaining_s):
+                    body = await self._services.operations.ask(asked.what, asked.arguments)
+                    refused = "" if len(body) <= ANSWER_LIMIT else f"the answer is longer than {ANSWER_LIMIT} bytes"
+        except TimeoutError:
+            pass
+        except OperationRefused as exc:
+            refused = str(exc)
+        finally:
+            self._under_way -= 1
+        self._answer(wire.CoreAnswer(asked.id, b"" if refused else body, refused))
+
+    def _refuse_question(self, asked: wire.CoreRequest, why: str) -> None:
+        self._answer(wire.CoreAnswer(asked.id, b"", why))
+        self._refuse()
 
     def _refuse(self) -> None:
         now_ns = self._services.clock.monotonic_ns()
