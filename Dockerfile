@@ -12,6 +12,8 @@ RUN /opt/build/bin/python -m pip --python /opt/meterbridge/bin/python install --
 COPY . ./
 RUN /opt/build/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /dist .
 RUN /opt/build/bin/python -m pip --python /opt/meterbridge/bin/python install --quiet --no-cache-dir --no-index --no-deps /dist/*.whl
+# namespace 0 of OPC UA, so that no start has to build it
+RUN /opt/meterbridge/bin/python3 -m bridge.projections.opcua.standard
 # nothing installs anything in the running container
 RUN /opt/build/bin/python -m pip --python /opt/meterbridge/bin/python uninstall --quiet --yes pip setuptools
 

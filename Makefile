@@ -35,6 +35,7 @@ $(VENV)/.runtime: requirements.lock requirements-build.lock pyproject.toml | $(V
 	@echo "installing the bridge into $(VENV) (once)"
 	@$(PIP) install --require-hashes -r requirements-build.lock -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(RUN) -m bridge.projections.opcua.standard
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime

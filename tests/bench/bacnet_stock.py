@@ -1,4 +1,4 @@
-"""bacpypes3's own server with analog inputs, for the benchmark: bacnet_stock.py PORT OBJECTS; prints a line when up."""
+"""bacpypes3's own server with analog inputs, for the benchmark: bacnet_stock.py PORT OBJECTS; says when it is up"""
 
 import asyncio
 import sys

@@ -1,6 +1,6 @@
 """
 `python -m tests.bench.gateway`: P2, CPU per request through the gateway, core and worker together, beside a gateway
-made of pymodbus on the same kind of line.
+made of pymodbus on the same kind of line; P1 with 32 clients and the poller on one line.
 
 The client is a process of its own. A line at full speed sends each reply in one piece; a paced one byte by byte.
 """
@@ -27,7 +27,11 @@ from bridge.app.lines import FieldLines
 from bridge.config.site import RtuChannel
 from bridge.core.clock import SystemClock
 from bridge.field.channel import open_channel
+from bridge.field.line import Use
+from bridge.field.modbus.timing import LineTiming
+from bridge.modbus.frame import read_pdu
 from bridge.workers.worker import WorkerSpec
+from tests.bench.line import figures_of
 from tests.bench.table import Table
 from tests.support.gateway_site import STORE, audit, device, facts, nothing_written, projected
 from tests.support.workers import running, status
@@ -38,6 +42,8 @@ REGISTERS = 125
 # line -> baud of the device, bytes it sends at once, baud we are told, requests
 LINES = {"full speed": (2_000_000, 255, 115200, 400), "paced, 19200 baud": (19200, 1, 19200, 40)}
 ROUNDS = 3
+# P1: clients, registers of a read, seconds
+CLIENTS, CROWD_REGISTERS, CROWD_S = 32, 50, 20.0
 # us of CPU of mbusd 0.5 per request with its defaults and with one attempt (measured apart: it cannot be installed)
 MBUSD_US = {"full speed": (1151, 275), "paced, 19200 baud": (3082, None)}
 
@@ -83,18 +89,41 @@ def asked(port: int, count: int, first: int) -> list[float]:
     return found
 
 
+async def crowd(port: int, seconds: float) -> None:
+    """Ask different things over CLIENTS connections; print how many answers each got."""
+    served = [0] * CLIENTS
+
+    async def client(number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        request = struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, 100 * number, CROWD_REGISTERS)
+        while True:
+            writer.write(request)
+            reply = await reader.readexactly(9 + 2 * CROWD_REGISTERS)
+            if reply[7] != 3:
+                raise SystemExit(f"refused: {reply.hex()}")
+            served[number] += 1
+
+    clients = [asyncio.ensure_future(client(number)) for number in range(CLIENTS)]
+    done, _ = await asyncio.wait(clients, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for ended in done:
+        ended.result()
+    print(json.dumps(served))
+    os._exit(0)
+
+
 @contextmanager
-def line(folder: str, name: str, baud: int, chunk: int) -> Iterator[Path]:
+def line(folder: str, name: str, baud: int, chunk: int) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     link = Path(folder, name)
     turnaround_ms = "10" if chunk == 1 else "0"
-    process = subprocess.Popen([f"{folder}/paced", str(link), str(baud), "10", turnaround_ms, str(chunk)])
+    command = [f"{folder}/paced", str(link), str(baud), "10", turnaround_ms, str(chunk)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         while not link.is_symlink():
             time.sleep(0.01)
-        yield link
+        yield link, process
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
         link.unlink(missing_ok=True)
 
 
@@ -104,7 +133,7 @@ async def ours(folder: str, name: str) -> list[Figure]:
     made = projected(site, listener={"port": OUR_PORT}, cache_ms=0)
     spec = WorkerSpec("gateway", "bridge.gateway.modbus.server", msgspec.msgpack.encode(made.plan), made.needs)
     found = []
-    with line(folder, "ours", baud, chunk) as link:
+    with line(folder, "ours", baud, chunk) as (link, _):
         config = RtuChannel(port=str(link), baud=told)  # type: ignore[arg-type]
         channel = open_channel("riser", config, clock, asyncio.get_running_loop())
         lines = FieldLines({"riser": channel}, clock, nothing_written(), audit(clock), lambda channel, unit_id: 1.0)
@@ -120,10 +149,57 @@ async def ours(folder: str, name: str) -> list[Figure]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A line with a crowd of clients and a poller. `share`: of what the line can carry; `polls`: of the exchanges."""
+
+    baud: int
+    share: float
+    polls: float
+    fewest: int
+    most: int
+    violations: int
+
+
+async def shared(folder: str, baud: int) -> Shared:
+    clock, site = SystemClock(), facts(device("m", "riser", 1))
+    made = projected(site, listener={"port": OUR_PORT}, cache_ms=0)
+    spec = WorkerSpec("gateway", "bridge.gateway.modbus.server", msgspec.msgpack.encode(made.plan), made.needs)
+    polls = 0
+    with line(folder, "shared", baud, 1) as (link, process):
+        config = RtuChannel(port=str(link), baud=baud)  # type: ignore[arg-type]
+        channel = open_channel("riser", config, clock, asyncio.get_running_loop())
+        lines = FieldLines({"riser": channel}, clock, nothing_written(), audit(clock), lambda channel, unit_id: 1.0)
+
+        async def poll() -> None:
+            nonlocal polls
+            while True:
+                await channel.ask(Use.POLL, "m", 1, read_pdu(3, 7, CROWD_REGISTERS), 1.0)
+                polls += 1
+
+        async with running(STORE, [spec], lines=lines):
+            polling = asyncio.ensure_future(poll())
+            command = [sys.executable, "-m", "tests.bench.gateway", "crowd", str(OUR_PORT), str(CROWD_S)]
+            crowd = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+            await asyncio.sleep(2)
+            figures_of(process)
+            begun, polled, requests = time.perf_counter(), polls, channel.counters.requests
+            await asyncio.sleep(CROWD_S - 5)
+            lasted, polled, requests = time.perf_counter() - begun, polls - polled, channel.counters.requests - requests
+            _, violations = figures_of(process)
+            said, _ = await crowd.communicate()
+            polling.cancel()
+            await asyncio.wait([polling])
+        channel.close()
+    served = json.loads(said)
+    ideal_s = LineTiming(baud, 10).read_s(CROWD_REGISTERS, 0.01)
+    return Shared(baud, requests * ideal_s / lasted, polled / requests, min(served), max(served), violations)
+
+
 def pymodbus(folder: str, name: str) -> list[Figure]:
     baud, chunk, told, count = LINES[name]
     found = []
-    with line(folder, "peer", baud, chunk) as link:
+    with line(folder, "peer", baud, chunk) as (link, _):
         command = [sys.executable, "-m", "tests.bench.pymodbus_forwarder", str(PEER_PORT), str(link), str(told)]
         peer = subprocess.Popen(command, stdout=subprocess.PIPE)
         try:
@@ -141,31 +217,46 @@ def pymodbus(folder: str, name: str) -> list[Figure]:
     return found
 
 
-def measured() -> list[list[Figure]]:
+def measured() -> tuple[list[list[Figure]], list[Shared]]:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["cc", "-O2", str(SOURCE), "-o", f"{folder}/paced", "-lutil"], check=True)
-        return [rounds for name in LINES for rounds in (uvloop.run(ours(folder, name)), pymodbus(folder, name))]
+        figures = [rounds for name in LINES for rounds in (uvloop.run(ours(folder, name)), pymodbus(folder, name))]
+        return figures, [uvloop.run(shared(folder, baud)) for baud in (9600, 19200)]
 
 
 def run() -> Table:
     rows = []
-    for rounds in measured():
+    figures, crowds = measured()
+    for rounds in figures:
         best = min(rounds, key=lambda one: one.cpu_us)
         mbusd = " and ".join(str(us) for us in MBUSD_US[best.line] if us is not None) if best.who == "ours" else ""
         core = f"{best.core_us:.0f}" if best.who == "ours" else ""
         rows.append((best.line, best.who, f"{best.cpu_us:.0f}", core, f"{best.median_ms:.1f}", mbusd))
     return Table(
-        "Gateway (P2)",
+        "Gateway (P1, P2)",
         ("line", "gateway", "CPU us per request", "of it the core", "median ms", "mbusd 0.5, measured apart"),
         rows,
-        f"FC03 of {REGISTERS} registers, one client, no memory of replies, best of {ROUNDS}. Ours: two processes,"
-        " core and worker. mbusd with its defaults, and with `-R 1`; it cannot be installed here.",
+        f"FC03 of {REGISTERS} registers, one client, no memory of replies, best of {ROUNDS} rounds. Ours is two"
+        " processes: core and worker. mbusd with its defaults, and with `-R 1`; it cannot be installed here. "
+        + " ".join(_sentence(one) for one in crowds),
+    )
+
+
+def _sentence(one: Shared) -> str:
+    return (
+        f"With {CLIENTS} clients that always want {CROWD_REGISTERS} registers and a poller that does too, a paced line"
+        f" at {one.baud} baud carries {100 * one.share:.1f} % of what it can, {100 * one.polls:.0f} % of the exchanges"
+        f" are the poller's, the clients got {one.fewest} to {one.most} answers each, t3.5 was"
+        f" violated {one.violations} times."
     )
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["ask"]:
+    if sys.argv[1:2] == ["crowd"]:
+        asyncio.run(crowd(int(sys.argv[2]), float(sys.argv[3])))
+    elif sys.argv[1:2] == ["ask"]:
         print(json.dumps(ask(*(int(word) for word in sys.argv[2:]))))
     else:
-        print(run().markdown())
+        table = run()
+        print(table.markdown(), table.note, sep="\n")
         print(f"load {os.getloadavg()[0]:.1f}")

@@ -6,6 +6,7 @@ core. Both servers answer the same requests in turn.
 """
 
 import asyncio
+import datetime
 import os
 import statistics
 import subprocess
@@ -87,17 +88,6 @@ def plain(port: int, pid: int, count: int) -> dict[str, float]:
     return found
 
 
-def changing(pid: int, publish: Callable[[int], None], wait: Callable[[], None], count: int) -> float:
-    """CPU us of a Read of 100 whose values are new every time, without what the update itself costs."""
-    found = []
-    for _ in range(count):
-        publish(100)
-        wait()
-        before = cpu_ns(pid)
-        found.append(before)
-    return statistics.median(found)
-
-
 class Counter:
     """Data changes that have come."""
 
@@ -150,8 +140,6 @@ async def secured(folder: Path, pid: int, count: int) -> float:
 
 
 def client_papers(folder: Path, state: Path) -> None:
-    import datetime
-
     own = Pki(folder / "client")
     own.prepare()
     make_own(own, "urn:bench", "bench", ("localhost",), datetime.datetime.now(datetime.UTC))
@@ -245,8 +233,8 @@ def run() -> Table:
         target = f"<= {TARGETS[key]:g}" if key in TARGETS else "-"
         rows.append((key, f"{value:.2f}{unit}", beside, target))
     note = (
-        f"{METERS} meters x {POINTS} points, one client. CPU of the worker per request or notification, its link "
-        "to the core included; asyncua 2.1.0 as it comes beside it in the same run. Ready: from the start of the "
+        f"{METERS} meters x {POINTS} points, one client. CPU of the worker process per request or notification, its "
+        "link to the core included; asyncua 2.1.0 as it comes beside it in the same run. Ready: from the start of the "
         "supervisor to the first answer of the listener to the worker's own question."
     )
     return Table("OPC UA server (P8)", ("what", "ours", "asyncua as it comes", "target"), rows, note)

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.opcua_stock PORT METERS POINTS`: the stock library with a variable per point, to compare."""
+"""`python -m tests.bench.opcua_stock PORT METERS POINTS`: the library as it comes, a variable per point."""
 
 import asyncio
 import logging

@@ -1,7 +1,7 @@
 """
 The DNP3 outstation under mutated frames with valid CRCs, broken frames and noise: alive, unchanged, no leak.
 
-FUZZ_FRAMES sets how many (default 6,000; nightly 1,000,000).
+METERBRIDGE_FUZZ_FRAMES sets how many (default 20,000; nightly 1,000,000).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tests.support.dnp3_site import CLASS_0, spec_of
 from tests.support.modbus_site import site, store_of
 from tests.support.workers import running, status
 
-FRAMES = int(os.environ.get("FUZZ_FRAMES", "6000"))
+FRAMES = int(os.environ.get("METERBRIDGE_FUZZ_FRAMES", "20000"))
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120 + FRAMES // 100)]
 PORT = 23095
 FACTS = site(5)

@@ -12,15 +12,13 @@ import random
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
-import iec61850
 import psutil
 import pytest
 
 from bridge.workers.status import Status
-from tests.support.mms_client import FC, Reports, connect
 from tests.support.mms_recorder import recorded, reply
+from tests.support.mms_session import everything
 from tests.support.mms_site import site, spec_of, store_of
 from tests.support.workers import running, spare_ports, status
 
@@ -42,22 +40,7 @@ RULES = [{"match": "*.digital_output_?", "control": "direct"}]
 async def conversation(port: int) -> list[bytes]:
     """Return what a client says that does everything once; the first two open the association."""
     async with recorded(port) as recording:
-        c: Any = await connect(recording.port)
-        await c.get_server_directory()
-        await c.get_logical_device_directory("GW1m1")
-        await c.get_data_set_directory("GW1m1/LLN0.dsAll")
-        await c.get_data_set_values("GW1m1/LLN0.dsEvent")
-        await c.read_float("GW1m1/MMXU1.TotW.mag.f", FC.MX)
-        await c.read("GW1m1/MMTR1.SupWh", FC.ST)
-        with contextlib.suppress(Exception):
-            await c.write("GW1m1/MMXU1.TotW.mag.f", FC.MX, 1.0)
-        for block in ("GW1m1/LLN0.RP.urcbAll01", "GW1m1/LLN0.BR.brcbEvent01"):
-            reports = Reports(c, block)
-            await reports.subscribe(integrity_ms=1000)
-            await reports.disable()
-        control = c.create_control_object("GW1m1/GGIO1.SPCSO1", iec61850.ControlModel.DIRECT_ENHANCED)
-        await control.operate(True)
-        await c.disconnect()
+        await everything(recording.port)
         return recording.said
 
 

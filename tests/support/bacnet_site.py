@@ -11,7 +11,7 @@ from bridge.config.ledger import Ledger
 from bridge.core.clock import SystemClock
 from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.point import Kind, PointDef, Sample
-from bridge.core.ports import Projected, ProjectionContext, SiteFacts
+from bridge.core.ports import PointReader, Projected, ProjectionContext, SiteFacts
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.host.guard import Guard
@@ -117,12 +117,13 @@ class Served:
 
 
 @asynccontextmanager
-async def served(facts: SiteFacts, /, **more: object) -> AsyncIterator[Served]:
+async def served(facts: SiteFacts, points: PointReader | None = None, /, **more: object) -> AsyncIterator[Served]:
+    """`points`: what the projection reads instead of the store."""
     plan, store = plan_of(facts, **more), store_of(facts)
     ready, counters, meters = asyncio.Event(), dict[str, int](), Meters(store)
     context = ProjectionContext(
         plan=plan,
-        points=store,
+        points=points or store,
         commands=meters,
         events=FakeEvents(),
         lines=FakeLines(),

@@ -25,22 +25,33 @@ START_S = 25.0
 OPENED = ("reset_demand_peak", "demand_interval", "display_backlight_timeout", "overload_threshold", "modbus_address")
 
 
-def site_files(folder: Path, ports: int, access: dict[str, Any] | None, modbus_access: str = "read-write") -> Path:
-    """Write a site of one MID submeter on TCP with a Modbus server on `ports`; return its site.yaml."""
+def modbus_mapping(port: int) -> dict[str, Any]:
+    """A Modbus server that offers everything that can be written."""
+    listener = {"port": port, "bind": "127.0.0.1", "max_clients": 32}
+    return {"listener": listener, "access": "read-write", "write_timeout_s": 2.0, "units": {"landlord": 21}}
+
+
+def site_files(
+    folder: Path, access: dict[str, Any] | None, mappings: dict[str, dict[str, Any]], channel: str = "tcp"
+) -> Path:
+    """Write a site of one MID submeter with these protocols; return its site.yaml. `access` None: says nothing."""
     (folder / "meters").mkdir(parents=True)
     points = {name: {"writable": True} for name in OPENED}
     meter = {"meter": "opened", "extends": "mid-submeter", "source": "test", "points": points}
     meter["models"] = {"MID submeter": {"mid": True}}
     (folder / "meters" / "opened.yaml").write_text(yaml.safe_dump(meter))
-    listener = {"port": ports, "bind": "127.0.0.1", "max_clients": 32}
-    modbus = {"listener": listener, "access": modbus_access, "write_timeout_s": 2.0, "units": {"landlord": 21}}
-    (folder / "modbus.yaml").write_text(yaml.safe_dump(modbus))
+    for protocol, mapping in mappings.items():
+        (folder / f"{protocol}.yaml").write_text(yaml.safe_dump(mapping))
+    lines = {
+        "tcp": {"kind": "tcp", "host": "127.0.0.1", "port": 502, "timeout_s": 0.5},
+        "rtu": {"kind": "rtu", "port": "/dev/null", "baud": 19200, "timeout_s": 0.5},
+    }
     site: dict[str, Any] = {
         "site": {"name": "policy", "state_dir": "var", "meters": ["meters"]},
         "poll": {"fast": "500ms", "normal": "1s", "state": "1s", "slow": "2s"},
-        "channels": {"board": {"kind": "tcp", "host": "127.0.0.1", "port": 502, "timeout_s": 0.5}},
+        "channels": {"board": lines[channel]},
         "devices": {"landlord": {"meter": "opened", "channel": "board", "unit": 21, "nominal": {"current_a": 100}}},
-        "projections": {"modbus": "modbus.yaml"},
+        "projections": {protocol: f"{protocol}.yaml" for protocol in mappings},
     }
     if access is not None:
         site["access"] = access
@@ -115,8 +126,8 @@ def running_bridge(site: Path, simulator_port: int) -> Iterator[RunningBridge]:
 def _connect(site: Path, simulator: SimulatorProcess) -> None:
     data = yaml.safe_load(site.read_text())
     for name, endpoint in simulator.endpoints().channels.items():
-        assert isinstance(endpoint, TcpEndpoint)
-        data["channels"][name]["port"] = endpoint.port
+        place = endpoint.port if isinstance(endpoint, TcpEndpoint) else endpoint.path
+        data["channels"][name]["port"] = place
     site.write_text(yaml.safe_dump(data))
 
 

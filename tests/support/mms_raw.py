@@ -5,6 +5,7 @@ The exit status is the error, 0 for success.
 
     python -m tests.support.mms_raw associate PORT [PASSWORD]
     python -m tests.support.mms_raw analogue PORT OBJECT VALUE
+    python -m tests.support.mms_raw files PORT              0: the server has a file service
 """
 
 import subprocess
@@ -42,12 +43,19 @@ def analogue(connection: object, name: str, value: float) -> int:
     return 0 if done else 1
 
 
+def files(connection: object) -> int:
+    answer = lib.IedConnection_getFileDirectory(connection, "/")
+    return int(answer[-1] if isinstance(answer, tuple | list) else answer)
+
+
 def main() -> int:
     what, port, *rest = sys.argv[1:]
     connection = lib.IedConnection_create()
     error = associate(connection, int(port), rest[0] if what == "associate" and rest else None)
     if error == 0 and what == "analogue":
         error = analogue(connection, rest[0], float(rest[1]))
+    if error == 0 and what == "files":
+        error = files(connection)
     lib.IedConnection_close(connection)
     lib.IedConnection_destroy(connection)
     return error

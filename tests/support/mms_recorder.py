@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-# s for a reply
-REPLY_S = 3.0
+# Bytes of data in one TCP segment of a capture.
+_SEGMENT = 1400
 
 
 def packets(data: bytes) -> list[bytes]:
@@ -27,23 +28,25 @@ class Recording:
 
     def __init__(self) -> None:
         self.port = 0
-        self._said = bytearray()
+        # (whether the client sent it, bytes), in the order they came
+        self.pieces: list[tuple[bool, bytes]] = []
 
     @property
     def said(self) -> list[bytes]:
-        return packets(bytes(self._said))
+        """What the client sent."""
+        return packets(b"".join(data for ours, data in self.pieces if ours))
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
 
-        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter, kept: bytearray) -> None:
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter, ours: bool) -> None:
             while data := await source.read(65536):
-                kept += data
+                self.pieces.append((ours, data))
                 target.write(data)
             target.close()
 
         with contextlib.suppress(OSError):
-            await asyncio.gather(copy(reader, up_writer, self._said), copy(up_reader, writer, bytearray()))
+            await asyncio.gather(copy(reader, up_writer, True), copy(up_reader, writer, False))
 
 
 @asynccontextmanager
@@ -55,6 +58,27 @@ async def recorded(port: int) -> AsyncIterator[Recording]:
         yield recording
     finally:
         server.close()
+
+
+def pcap(pieces: list[tuple[bool, bytes]], server_port: int = 102) -> bytes:
+    """
+    Return a capture file of one TCP connection for a dissector.
+
+        pcap, raw IP (link type 101): header (24) | per packet: seconds, microseconds, length (2x) | IPv4 | TCP | data
+    """
+    out = bytearray(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
+    at = {True: 1, False: 1}
+    for number, (ours, data) in enumerate(pieces):
+        for start in range(0, len(data), _SEGMENT):
+            part = data[start : start + _SEGMENT]
+            ports = (50000, server_port) if ours else (server_port, 50000)
+            tcp = struct.pack(">HHIIBBHHH", *ports, at[ours], at[not ours], 5 << 4, 0x18, 65535, 0, 0)
+            ends = (b"\x0a\0\0\1", b"\x0a\0\0\2") if ours else (b"\x0a\0\0\2", b"\x0a\0\0\1")
+            length = 40 + len(part)
+            ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, length, number & 0xFFFF, 0, 64, 6, 0, *ends)
+            out += struct.pack("<IIII", number, start, length, length) + ip + tcp + part
+            at[ours] += len(part)
+    return bytes(out)
 
 
 def reply(sock: socket.socket) -> bytes:

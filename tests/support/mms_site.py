@@ -11,6 +11,7 @@ from bridge.core.quality import Quality
 from bridge.core.quantity import meaning_of
 from bridge.core.store import PointStore
 from bridge.projections.iec61850.mapping import Mapping, Plan, project
+from bridge.projections.iec61850.rules import Facts, facts_of
 from bridge.workers.worker import WorkerSpec
 
 NOW_NS = 1_700_000_000_123_000_000
@@ -116,6 +117,11 @@ def plan_of(facts: SiteFacts, port: int = 0, /, **more: object) -> Plan:
     plan = projected(facts, port, **more).plan
     assert isinstance(plan, Plan)
     return plan
+
+
+def facts_for(facts: SiteFacts, /, **more: object) -> Facts:
+    """What a CID of this site is checked against."""
+    return facts_of(plan_of(facts, **more), {definition.id: definition.kind for definition in facts.points})
 
 
 def spec_of(facts: SiteFacts, port: int, state_dir: str = "", /, **more: object) -> WorkerSpec:

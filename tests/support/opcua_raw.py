@@ -146,9 +146,8 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 def read_request(names: list[str], timestamps: int = 0, attribute: int = 13) -> Any:
     request = ua.ReadRequest()
     request.Parameters.TimestampsToReturn = ua.TimestampsToReturn(timestamps)
-    request.Parameters.NodesToRead = [
-        ua.ReadValueId(NodeId=ua.NodeId(name, 2), AttributeId=attribute) for name in names
-    ]
+    wanted = [ua.ReadValueId(NodeId=ua.NodeId(name, 2), AttributeId=attribute) for name in names]
+    request.Parameters.NodesToRead = wanted
     return request
 
 

@@ -1,8 +1,13 @@
 """The synthetic site as OPC UA: plans for the worker, and node-opcua as a client one talks to in steps of JSON."""
 
 import asyncio
+import functools
 import json
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +16,12 @@ from typing import Any, Self
 import msgspec
 import pytest
 
+import bridge
 from bridge.config.ledger import Ledger
 from bridge.core.ports import Projected, SiteFacts
 from bridge.projections.opcua.mapping import project
 from bridge.projections.opcua.settings import Mapping as OpcuaMapping
+from bridge.projections.opcua.standard import file_name
 from bridge.workers.worker import WorkerSpec
 
 SERVER = "bridge.projections.opcua.server"
@@ -28,6 +35,16 @@ needs_node = pytest.mark.skipif(
 )
 
 
+@functools.cache
+def namespace_0() -> Path:
+    """Built once for all tests: it takes seconds."""
+    path = Path(tempfile.mkdtemp()) / file_name()
+    command = [sys.executable, "-m", "bridge.projections.opcua.standard", str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(bridge.__file__).parents[1])}
+    subprocess.run(command, check=True, env=environment)
+    return path
+
+
 def mapping(port: int = 0, /, **more: object) -> OpcuaMapping:
     listener = {"port": port, "max_clients": 64, **dict(more.pop("listener", {}))}  # type: ignore[call-overload]
     return msgspec.convert({"listener": listener, "security": OPEN, **more}, OpcuaMapping)
@@ -39,6 +56,9 @@ def projected(facts: SiteFacts, port: int = 0, /, **more: object) -> Projected:
 
 def spec_of(facts: SiteFacts, port: int, state_dir: Path, /, **more: object) -> WorkerSpec:
     made = projected(facts, port, **more)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(namespace_0(), state_dir / namespace_0().name)
+    (state_dir / namespace_0().name).chmod(0o600)
     return WorkerSpec("opcua", SERVER, msgspec.msgpack.encode(made.plan), made.needs, str(state_dir))
 
 

@@ -108,7 +108,7 @@ class Bench:
         self.store.publish([(d.index, Sample(1, Quality.GOOD, 1, 1)) for d in self.store.defs()])
         self.folder = state_dir / "audit"
         self.clock, self.carrier, self.local = LoopClock(), carrier or FakeCarrier(), LocalCommands()
-        files = AuditFiles(self.folder, 1_000_000, 5)
+        files = self.files = AuditFiles(self.folder, 1_000_000, 5)
 
         async def append(fact: Fact, time: str) -> Record:
             return files.append(fact, time)
@@ -128,6 +128,10 @@ class Bench:
             self._spawn,
         )
         self.router.apply(WritePolicy(rules), rules.limits)
+
+    def close(self) -> None:
+        """Let another bench have the audit."""
+        self.files.close()
 
     def _spawn(self, command: Coroutine[None, None, CommandResult]) -> asyncio.Task[CommandResult]:
         task = asyncio.get_running_loop().create_task(command)

@@ -26,7 +26,7 @@ from bridge.workers.worker import State, Status, Timing, WorkerSpec
 from tests.support.echo.mapping import Habit, Plan
 
 ROOT = Path(__file__).parents[2]
-EVERYTHING = Grant.EVENTS | Grant.COMMANDS | Grant.RAW_LINES
+EVERYTHING = Grant.EVENTS | Grant.COMMANDS | Grant.RAW_LINES | Grant.LOGINS
 
 
 def spare_ports(count: int) -> int:
@@ -109,7 +109,7 @@ def echo(
     listener: Listener = Listener(port=0),  # noqa: B008 - frozen
     state_dir: str = "",
 ) -> WorkerSpec:
-    plan = msgspec.msgpack.encode(Plan(port, habit, listener))
+    plan = msgspec.msgpack.encode(Plan(port, habit, listener, name))
     return WorkerSpec(name, "tests.support.echo.server", plan, Needs(frozenset(points), grants), state_dir)
 
 
@@ -125,10 +125,11 @@ async def running(
     on_status: Callable[[Status], None] = lambda status: None,
     commands: CommandPort | None = None,
     lines: RawLinePort | None = None,
+    core: Services | None = None,
 ) -> AsyncIterator[Supervisor]:
     """`commands`: what carries out commands, by default a writer to the store."""
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}:{ROOT}"
-    offered = services(store, commands)
+    offered = core or services(store, commands)
     if lines is not None:
         offered = replace(offered, lines=lines)
     supervisor = Supervisor(store, offered, timing, on_status=on_status)

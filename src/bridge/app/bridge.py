@@ -12,6 +12,7 @@ from bridge.app.faces import Face, missing_extra, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
 from bridge.app.own import OwnServices
+from bridge.app.tls_files import tls_faults
 from bridge.commands.router import Carrier
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
@@ -21,6 +22,7 @@ from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import ConfigErrors
 from bridge.core.operations import NoOperations, OperationsPort
 from bridge.core.point import PointDef, Value
+from bridge.core.ports import Grant
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice
 from bridge.services.followers import Followers
@@ -137,6 +139,9 @@ class Bridge:
         config = self._indexes.settle(load_site(self._site))
         ledger_path = config.directory / LEDGER_FILE
         faces, spaces = number_and_project(config, read_ledger(ledger_path))
+        faults = tls_faults(faces, self._clock.utc_ns())
+        if faults:
+            raise ConfigErrors(faults)
         write_ledger(ledger_path, spaces)
         for warning in config.warnings:
             log.warning("config %s", warning)
@@ -153,8 +158,17 @@ class Bridge:
         self.commands.start(group)
         lines = self.commands.lines(field.channels, field.timeout_s)
         services = Services(
-            self.store, self.commands.router, lines, self._clock, self.own.alarms, operations=self.operations
+            self.store,
+            self.commands.router,
+            lines,
+            self._clock,
+            self.own.alarms,
+            logins=self.commands.logins,
+            refusals=self.commands,
+            operations=self.operations,
         )
+        if any(Grant.LOGINS in face.projected.needs.grants for face in self.faces):
+            self.commands.offer_token()
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         self.own.events.subscribe(supervisor.happened)
         self.own.alarms.subscribe(supervisor.alarm_changed)
@@ -169,6 +183,9 @@ class Bridge:
             group.create_task(self._reload_when_asked(), name="reload"),
         ]
         serving = group.create_task(supervisor.run(self._specs()), name="supervisor")
+        if not self.faces:
+            # no server will ever say so
+            self._all_ready.set()
         await field.apply(self.config, lambda: None)
         await self._stopping.wait()
         notifier.stopping()
@@ -197,7 +214,9 @@ class Bridge:
         assert self.field is not None
         requests = self.field.requests()
         now_ns = self._clock.monotonic_ns()
-        if requests != self._asked[0] or not self.config.field:
+        # a line that somebody has for himself may be the only one
+        leased = any(channel.leased for channel in self.field.channels.values())
+        if requests != self._asked[0] or not self.config.field or leased:
             self._asked = requests, now_ns
         return now_ns - self._asked[1] < _UNASKED_NS
 

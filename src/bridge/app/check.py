@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from bridge.app.faces import mapping_faults, missing_extra, number_and_project
+from bridge.app.tls_files import tls_faults
 from bridge.config.ledger import difference
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger
 from bridge.config.load import load_site, projection_files
@@ -22,8 +23,8 @@ class Checked(msgspec.Struct, frozen=True):
     servers: list[str] = []
 
 
-def check_site(site: Path) -> Checked:
-    """Return every fault, or what would be served; writes nothing."""
+def check_site(site: Path, utc_ns: int) -> Checked:
+    """Return every fault, or what would be served; writes nothing. `utc_ns`: for certificates that have ended."""
     try:
         config = load_site(site)
     except ConfigErrors as exc:
@@ -33,6 +34,9 @@ def check_site(site: Path) -> Checked:
         faces, after = number_and_project(config, before)
     except ConfigErrors as exc:
         return Checked([str(error) for error in exc.errors], [])
+    faults = tls_faults(faces, utc_ns)
+    if faults:
+        return Checked([str(fault) for fault in faults], [])
     changes = [str(change) for change in difference(before, after)]
     warnings = [str(warning) for warning in config.warnings]
     warnings += [f"{face.file.path}: {lacking}" for face in faces if (lacking := missing_extra(face))]

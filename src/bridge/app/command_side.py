@@ -6,17 +6,19 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
 from bridge.app.lines import FieldLines, TimeoutOf
-from bridge.commands.audit import Audit
+from bridge.commands.audit import Audit, utc_text
 from bridge.commands.audit_files import AuditFiles
 from bridge.commands.chain import Fact, Record
 from bridge.commands.local import LocalCommands
-from bridge.commands.policy import WritePolicy
+from bridge.commands.logins import Logins
+from bridge.commands.policy import WritePolicy, address_of
 from bridge.commands.raw import raw_policy
 from bridge.commands.resets import Resets, write_whole
 from bridge.commands.router import CarrierOf, CommandRouter
+from bridge.commands.users import SETUP, UserError, UserFile
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
-from bridge.core.command import CommandResult
+from bridge.core.command import CommandResult, Origin
 from bridge.core.ports import PointReader
 from bridge.field.channel import FieldChannel
 
@@ -34,7 +36,7 @@ class CommandSide:
         """Raises: OSError when the audit cannot be opened."""
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         limits = config.access.audit
-        files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
+        files = self._files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
         self._repaired = files.repaired
         self._clock = clock
         self.audit = Audit(lambda fact, time: asyncio.to_thread(files.append, fact, time), clock, _told)
@@ -42,6 +44,8 @@ class CommandSide:
         self._under_way: set[asyncio.Task[CommandResult]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self.users = UserFile(config.state_dir)
+        self.logins = Logins(self.users, self.audit, clock)
         resets = Resets(config.state_dir, lambda path, data: asyncio.to_thread(write_whole, path, data))
         self.router = CommandRouter(points, self.audit, self.local, resets, clock, carrier_of, self._spawn)
         self._lines: FieldLines | None = None
@@ -50,7 +54,8 @@ class CommandSide:
     def apply(self, config: SiteConfig) -> None:
         """Take over a configuration."""
         self._config = config
-        policy = WritePolicy(config.access)
+        policy = WritePolicy(config.access, self.logins.role_of)
+        self.logins.apply(config.access.lockout, policy.roles)
         self.router.apply(policy, config.access.limits)
         self._raw = raw_policy(config, policy.roles)
         if self._lines is not None:
@@ -77,12 +82,40 @@ class CommandSide:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])
+        self._files.close()
 
     async def _keep(self) -> None:
         if self._repaired:
             log.error("audit_damaged %s", self._repaired)
             await self._note(Fact(kind="audit", result="damaged", reason=self._repaired))
         await self.audit.run()
+
+    async def refused_by_server(self, origin: Origin, target: str, reason: str, times: int) -> None:
+        """Record a write that a server refused by itself (`workers.requests.Refusals`)."""
+        fact = Fact(
+            kind="command",
+            result="refused_by_server",
+            target=target,
+            protocol=origin.protocol,
+            peer=str(address_of(origin.peer) or origin.peer),
+            user=origin.user,
+            reason=reason,
+        )
+        await self.audit.refused(fact, times)
+
+    def offer_token(self) -> None:
+        """For a site with servers that have users, and no user yet: leave the token of the first run to the owner."""
+        try:
+            path = self.users.offer_token(self._clock.utc_ns())
+        except (UserError, OSError) as exc:
+            log.error("users_unreadable %s", exc)
+            return
+        if path is not None:
+            log.warning("first_run user=%s token_file=%s: add users with `meterbridge user add`", SETUP, path)
+
+    async def done_locally(self, kind: str, action: str, target: str, by: str) -> None:
+        """Record a change of the users or certificates that the command line has made."""
+        await self._note(Fact(kind=kind, result=action, target=target, protocol="cli", peer="local", user=by))
 
     async def reloaded(self, fault: str) -> None:
         """Record a change of configuration, or why it was refused."""
@@ -120,3 +153,14 @@ def _told(record: Record) -> None:
         record.reason,
         record.repeated,
     )
+
+
+def record_offline(config: SiteConfig, kind: str, action: str, target: str, by: str, clock: Clock) -> None:
+    """Record a change of the users or certificates while no bridge runs. Raises: OSError."""
+    limits = config.access.audit
+    files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
+    try:
+        fact = Fact(kind=kind, result=action, target=target, protocol="cli", peer="local", user=by)
+        files.append(fact, utc_text(clock.utc_ns()))
+    finally:
+        files.close()

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.app.bridge import Bridge
+from bridge.app.control_own import own_handlers
 from bridge.app.views import channel_row, device_row, point_row, server_row
 from bridge.config.fingerprints import fingerprints
-from bridge.control.protocol import ControlError
+from bridge.control.protocol import CALLER, ControlError
 from bridge.control.server import Handler, Stream
 from bridge.core.command import Command, Origin
 from bridge.core.errors import ConfigErrors, FieldError
@@ -20,6 +21,8 @@ from bridge.field.observe import Frame, Verdict
 
 # s; a write from the command line may take this long
 _WRITE_S = 10.0
+# what the command line does by itself and has recorded
+_LOCAL_KINDS = ("user", "tls")
 # frames kept for a trace that is not read fast enough
 _TRACE_KEPT = 1000
 _LAST_UNIT_ID = 247
@@ -38,6 +41,8 @@ def control_handlers(bridge: Bridge) -> Mapping[str, Handler]:
         "registers": bound(_registers),
         "write": bound(_write),
         "reload": bound(_reload),
+        **own_handlers(bridge),
+        "done_locally": bound(_done_locally),
     }
 
 
@@ -94,7 +99,7 @@ async def _registers(bridge: Bridge, arguments: dict[str, Any]) -> Any:
 async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     definition = _definition(bridge, arguments)
     deadline_ns = bridge.clock.monotonic_ns() + round(_WRITE_S * 1e9)
-    origin = Origin("cli", "local", str(arguments.get("user", "")))
+    origin = Origin("cli", "local", str(arguments[CALLER]))
     value = value_of(definition, str(arguments.get("value", "")))
     result = await bridge.commands.router.submit(Command(definition.index, value, origin, deadline_ns))
     return {"outcome": result.outcome.value, "device_code": result.device_code}
@@ -106,6 +111,14 @@ async def _reload(bridge: Bridge, _: dict[str, Any]) -> Any:
     except ConfigErrors as exc:
         return {"faults": [str(error) for error in exc.errors], "summary": ""}
     return {"faults": [], "summary": f"{len(bridge.config.points)} points, {len(faces)} servers"}
+
+
+async def _done_locally(bridge: Bridge, arguments: dict[str, Any]) -> Any:
+    kind, action, target = (str(arguments.get(name, "")) for name in ("kind", "action", "target"))
+    if kind not in _LOCAL_KINDS:
+        raise ControlError(f"expected one of {', '.join(_LOCAL_KINDS)}, found {kind}")
+    await bridge.commands.done_locally(kind, action, target, str(arguments[CALLER]))
+    return {}
 
 
 async def _trace(bridge: Bridge, arguments: dict[str, Any]) -> AsyncIterator[Any]:

@@ -137,6 +137,7 @@ def _project(file: ProjectionFile, site: SiteFacts, numbers: Numbers) -> Face:
     except ModuleNotFoundError as exc:
         message = f"expected a protocol this installation has, found {file.protocol} ({exc})"
         raise ConfigErrors([ConfigError(str(file.path), 1, 1, file.protocol, message)]) from exc
+    _beside(file)
     mapping, faults = convert_mapping(file, module.Mapping)
     if mapping is None:
         raise ConfigErrors(faults)
@@ -144,6 +145,17 @@ def _project(file: ProjectionFile, site: SiteFacts, numbers: Numbers) -> Face:
         return Face(file.protocol, file, module.project(mapping, site, numbers))
     except ProjectionError as exc:
         raise ConfigErrors([at_path(exc, file)]) from exc
+
+
+def _beside(file: ProjectionFile) -> None:
+    """Take the TLS files that a mapping names for files beside it: the worker runs in another folder."""
+    listener = file.marked.data.get("listener") if isinstance(file.marked.data, dict) else None
+    tls = listener.get("tls") if isinstance(listener, dict) else None
+    if not isinstance(tls, dict):
+        return
+    for key in ("certificate", "key", "client_ca"):
+        if isinstance(tls.get(key), str) and tls[key]:
+            tls[key] = str(file.path.parent.absolute() / tls[key])
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -1,12 +1,13 @@
 """The channels of the site and who polls them; a reload changes only what changed."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.config.model import FieldDevice, SiteConfig
 from bridge.config.site import Channel
 from bridge.core.clock import Clock
+from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.ports import PointWriter
 from bridge.field.channel import FieldChannel, open_channel
 from bridge.field.modbus.notice import Report
@@ -17,6 +18,41 @@ from bridge.field.observe import LineCounters
 
 # s; of a device nobody has said anything about
 DEFAULT_TIMEOUT_S = 1.0
+# s; for the other devices of a line to be read after a broadcast
+_REFRESH_S = 3.0
+
+
+class _LineWriter:
+    """Writes the points of one device; after a broadcast has the others that heard it read again as well."""
+
+    def __init__(
+        self, writer: Writer, device: FieldDevice, others: Sequence[FieldDevice], poller: ChannelPoller
+    ) -> None:
+        self._writer, self._poller = writer, poller
+        broadcast = {p.definition.index: p.write.register for p in device.points if p.write and p.write.broadcast}
+        # index of a point written by broadcast -> the device and point of everybody else with such a register
+        self._heard = {
+            index: [
+                (other.definition.id, point.definition.index)
+                for other in others
+                for point in other.points
+                if point.write is not None and point.write.register == register
+            ]
+            for index, register in broadcast.items()
+        }
+
+    async def write(self, command: Command) -> CommandResult:
+        """See `Writer.write`."""
+        result = await self._writer.write(command)
+        heard = self._heard.get(command.index, ())
+        if heard and result.outcome in (Outcome.DONE, Outcome.TIMED_OUT):
+            try:
+                async with asyncio.timeout(_REFRESH_S):
+                    await asyncio.gather(*(self._poller.device(name).refresh([index]) for name, index in heard))
+            except TimeoutError:
+                # the next poll shows it
+                return result
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +61,7 @@ class _Running:
     devices: tuple[FieldDevice, ...]
     poller: ChannelPoller
     task: asyncio.Task[None]
-    writers: Mapping[str, Writer]
+    writers: Mapping[str, _LineWriter]
 
 
 class FieldSide:
@@ -94,7 +130,7 @@ class FieldSide:
                 return running.poller
         return None
 
-    def writer_of(self, device: str) -> Writer | None:
+    def writer_of(self, device: str) -> _LineWriter | None:
         """Return who writes to `device`, None for a device that is gone."""
         return next((r.writers[device] for r in self._running.values() if device in r.writers), None)
 
@@ -104,8 +140,15 @@ class FieldSide:
         poller = ChannelPoller(config, devices, channel, self._sink, self._clock, self._report)
         self.channels[name] = channel
         task = self._group.create_task(poller.run(), name=f"poll {name}")
-        ids = [(d, d.definition.id) for d in devices]
-        writers = {id_: Writer(d, channel, self._clock, poller.device(id_).refresh) for d, id_ in ids}
+        writers = {
+            d.definition.id: _LineWriter(
+                Writer(d, channel, self._clock, poller.device(d.definition.id).refresh),
+                d,
+                [other for other in devices if other is not d],
+                poller,
+            )
+            for d in devices
+        }
         self._running[name] = _Running(config, devices, poller, task, writers)
 
     async def _end(self, name: str) -> None:

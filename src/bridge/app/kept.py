@@ -25,11 +25,14 @@ class Kept(msgspec.Struct, frozen=True):
     alarms: tuple[Alarm, ...] = ()
     events: tuple[Event, ...] = ()
     read: int = 0
+    sent: int = 0
+    profile_ns: int = 0
 
 
 def load_kept(database: Database) -> Kept:
     """Return what can be understood; a body of another version of the program is left out."""
     alarms = _decoded(database.kept(ALARM), Alarm)
+    readers = _decoded(database.kept(READER), int)
     events = _decoded({str(number): body for number, body in database.events()}, Event)
     return Kept(
         indexes=_decoded(database.kept(INDEX), IndexState),
@@ -37,7 +40,9 @@ def load_kept(database: Database) -> Kept:
         settings=_decoded(database.kept(SETTING), float),
         alarms=tuple(sorted(alarms.values(), key=lambda alarm: alarm.id)),
         events=tuple(sorted(events.values(), key=lambda event: event.number)),
-        read=_decoded(database.kept(READER), int).get("", 0),
+        profile_ns=max(database.last_profile().values(), default=0),
+        read=readers.get("", 0),
+        sent=readers.get("syslog", 0),
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,8 +31,16 @@ class Memory:
     """Loop thread only. Without a database everything works, and is forgotten with the process."""
 
     def __init__(
-        self, clock: Clock, events: EventLog, alarms: AlarmService, demand: DemandService, settings: Settings
+        self,
+        clock: Clock,
+        events: EventLog,
+        alarms: AlarmService,
+        demand: DemandService,
+        settings: Settings,
+        sent: Callable[[], int],
     ) -> None:
+        """`sent`: number of the last event that syslog has got."""
+        self._sent = sent
         self._clock, self._events, self._alarms, self._demand, self._settings = clock, events, alarms, demand, settings
         self.recorder: Recorder | None = None
         self._told: dict[tuple[str, str], bytes] = {}
@@ -95,6 +104,7 @@ class Memory:
     def _keep_changed(self) -> None:
         for demand in self._demand.kept():
             self._keep(DEMAND, demand.id, encoded(demand))
+        self._keep(READER, "syslog", encoded(self._sent()))
         for id_, value in self._settings.written().items():
             self._keep(SETTING, id_, encoded(value))
 

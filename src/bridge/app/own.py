@@ -5,6 +5,8 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from bridge.app.memory import FOLDER, Memory
+from bridge.app.records import Records
+from bridge.app.syslog_side import SyslogSide
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
 from bridge.core.event import EventKind
@@ -58,7 +60,9 @@ class OwnServices:
         self.settings = Settings(store, clock, self._setting_changed)
         self.commands = OwnCommands(store, clock, self.settings, self.demand)
 
-        self.memory = Memory(clock, self.events, self.alarms, self.demand, self.settings)
+        self.syslog = SyslogSide(self.events)
+        self.records = Records(store, clock, self.gate)
+        self.memory = Memory(clock, self.events, self.alarms, self.demand, self.settings, self.syslog.note_sent)
 
     async def start(self, config: SiteConfig) -> None:
         """Take up what an earlier process kept, and the first configuration; before anything is polled."""
@@ -66,6 +70,8 @@ class OwnServices:
         self.gate.restore(kept.indexes)
         self.apply(config)
         self.memory.restore(kept)
+        self.syslog.sent = kept.sent
+        self.records.start(self.memory.recorder, kept.indexes, kept.profile_ns)
         held = self.gate.held()
         if held:
             self._store.publish(held)
@@ -87,6 +93,8 @@ class OwnServices:
         )
         self.settings.redefine(settings_in(config))
         self.commands.redefine(own_commands(config))
+        self.records.apply(config)
+        self.syslog.apply(config)
         alarms = alarm_rules_of(services.alarms, config.devices, config.points)
         self.alarms.redefine(alarms.rules)
         for useless in alarms.useless:
@@ -100,6 +108,8 @@ class OwnServices:
             group.create_task(self.demand.run(), name="demand")
             group.create_task(self.alarms.run(), name="alarms")
             group.create_task(self.memory.run(), name="memory")
+            group.create_task(self.records.run(), name="records")
+            group.create_task(self.syslog.run(), name="syslog")
 
     def noticed(self, notice: Notice) -> None:
         """Make events of what the field side has to tell."""
@@ -117,6 +127,7 @@ class OwnServices:
 
     def _accepted(self, definition: PointDef, state: IndexState, verdict: Verdict) -> None:
         self.memory.accepted(definition, state, verdict)
+        self.records.accepted(definition, state)
 
     def _window_stepped(self, points: DemandPoints, demand: Demand) -> None:
         text = f"{points.id}: the clock was stepped inside the demand window, which counts for no peak"

@@ -9,6 +9,7 @@ import typer
 from bridge.app.check import check_site
 from bridge.cli.options import Json, Site
 from bridge.cli.output import Exit, complain, reporting, say, show_json, stop, warn
+from bridge.core.clock import SystemClock
 
 # lines about numbers that a person reads; more are counted by space
 _READABLE = 40
@@ -21,7 +22,7 @@ def check(
 ) -> None:
     """Say every fault of SITE with file, line and column, and which public numbers a start or reload would change."""
     with reporting():
-        found = check_site(site)
+        found = check_site(site, SystemClock().utc_ns())
     if json:
         show_json(found)
     else:

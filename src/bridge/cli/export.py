@@ -6,18 +6,22 @@ from typing import Annotated
 import typer
 
 from bridge.app.export import export_site
+from bridge.app.history_csv import history_csv
 from bridge.cli.options import Site
 from bridge.cli.output import reporting, say
 
 
 def export(
-    what: Annotated[str, typer.Argument(help="modbus-map, ede, pics, mib, cid, dnp3-profile, nodeset, ... or all")],
+    what: Annotated[
+        str, typer.Argument(help="modbus-map, ede, pics, mib, cid, dnp3-profile, nodeset, ... or all; csv: the history")
+    ],
     site: Site,
     out: Annotated[Path, typer.Option(help="folder to write into")] = Path(),
 ) -> None:
     """Write the files an integrator needs, generated from what SITE really serves."""
     with reporting():
         out.mkdir(parents=True, exist_ok=True)
-        for name, text in export_site(site, what):
+        texts = history_csv(site) if what == "csv" else export_site(site, what)
+        for name, text in texts:
             (out / name).write_text(text, encoding="utf-8")
             say(str(out / name))

@@ -2,7 +2,22 @@
 
 import typer
 
-from bridge.cli import audit, check, demo, export, live, run, scan, simulate, trace, verify
+from bridge.cli import (
+    alarms,
+    audit,
+    check,
+    demo,
+    export,
+    live,
+    run,
+    scan,
+    security,
+    simulate,
+    tls,
+    trace,
+    user,
+    verify,
+)
 
 
 def build() -> typer.Typer:
@@ -24,10 +39,16 @@ def build() -> typer.Typer:
     app.command("points")(live.points)
     app.command("read")(live.read)
     app.command("write")(live.write)
+    app.command("alarms")(alarms.alarms)
+    app.command("acknowledge")(alarms.acknowledge)
+    app.command("events")(alarms.events)
     app.command("trace")(trace.trace)
     app.command("scan")(scan.scan)
     app.command("probe")(scan.probe)
     app.command("verify")(verify.verify)
+    app.command("security")(security.security)
     app.command("export")(export.export)
     app.add_typer(audit.app)
+    app.add_typer(tls.app)
+    app.add_typer(user.app)
     return app

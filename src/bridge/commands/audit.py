@@ -62,9 +62,10 @@ class Audit:
         self._on_record(record)
         return record
 
-    async def refused(self, fact: Fact) -> None:
+    async def refused(self, fact: Fact, times: int = 1) -> None:
         """
         Record a refusal; the same again within REPEAT_S is counted, and so are the others of an origin with too many.
+        `times`: so often it happened already.
 
         A full disk keeps nobody waiting here: what is refused is refused, and `lost` says so.
         """
@@ -80,9 +81,9 @@ class Audit:
             key = (*origin, "", fact.kind, "", "")
         known = self._repeats.get(key)
         if known is not None:
-            known.times += 1
+            known.times += times
             return
-        self._repeats[key] = _Repeats(fact, now_ns)
+        self._repeats[key] = _Repeats(fact, now_ns, times - 1)
         self._kinds[origin] = self._kinds.get(origin, 0) + 1
         await self._try(fact)
 

@@ -1,5 +1,6 @@
 """The audit on disk: files of sealed lines, synced one by one; the oldest goes when there are too many."""
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from bridge.commands.chain import GENESIS, LINE_LIMIT, ChainBroken, Fact, Record, follow, seal, unseal
 
 _NAME = re.compile(r"audit-(\d{8})\.jsonl\Z")
+# held by the process that writes
+_LOCK = "audit.lock"
 # number and hash of the newest record, beside the files: tells when lines were cut off at the end
 _HEAD = "audit.head"
 
@@ -28,9 +31,10 @@ class AuditFiles:
     """One writer at a time, any thread. Files are for the owner only (0600 in a folder of 0700)."""
 
     def __init__(self, folder: Path, file_bytes: int, files: int) -> None:
-        """Go on after the last whole record. Raises: OSError."""
+        """Go on after the last whole record. Raises: OSError, also while another process writes."""
         self._folder, self._file_bytes, self._files = folder, file_bytes, files
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = _locked(folder / _LOCK)
         self.repaired = ""
         self._n, self._prev = 0, GENESIS
         self._resume()
@@ -39,6 +43,10 @@ class AuditFiles:
     def last(self) -> int:
         """Number of the newest record."""
         return self._n
+
+    def close(self) -> None:
+        """Let another process write."""
+        os.close(self._lock)
 
     def append(self, fact: Fact, time: str) -> Record:
         """Write one record and wait until it is on the disk. Raises: OSError; then nothing counts as written."""
@@ -181,6 +189,17 @@ def _last_of(files: list[Path]) -> Record | None:
 
 def _cut(path: Path, size: int) -> None:
     os.truncate(path, size)
+
+
+def _locked(path: Path) -> int:
+    """Raises: OSError."""
+    descriptor = _private(str(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        os.close(descriptor)
+        raise OSError(exc.errno, f"{path.parent}: another process writes this audit") from exc
+    return descriptor
 
 
 def _private(path: str, flags: int) -> int:

@@ -84,7 +84,10 @@ class Roles:
         return next((i.role for i in fitting if not i.users), "")
 
     def may(self, role: str, right: Right) -> bool:
-        return right in self._rights.get(role, frozenset())
+        return right in self.rights(role)
+
+    def rights(self, role: str) -> frozenset[Right]:
+        return self._rights.get(role, frozenset())
 
     def knows(self, role: str) -> bool:
         """Tell whether the site has such a role."""

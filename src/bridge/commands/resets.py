@@ -40,9 +40,10 @@ def _read(path: Path) -> dict[str, int]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put `data` in the place of a file, or leave it as it was. Raises: OSError."""
+    """Put `data` in the place of a file, for the owner only (0600), or leave it as it was. Raises: OSError."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    part.unlink(missing_ok=True)
+    with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -15,6 +15,7 @@ from bridge.config.meters import Library
 from bridge.config.model import FieldDevice, Formula, ProjectionFile, SiteConfig
 from bridge.config.names import check_names, protocols, renamed
 from bridge.config.resolve import MeterFacts, meter_facts
+from bridge.config.services_check import check_services
 from bridge.config.site import SiteFile
 from bridge.config.vocabulary import PERIODS_NS
 from bridge.config.words import near
@@ -52,6 +53,7 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
         field, formulas = with_derived(field, marked, file, faults)
     if not faults.errors:
         check_alarms(file.services, field, marked, faults)
+        check_services(file.services, field, directory, marked, faults)
         check_access(marked, file.access, file.channels, field, faults)
     faults.raise_if_any()
     return SiteConfig(

@@ -5,6 +5,8 @@ from typing import Annotated
 import msgspec
 
 from bridge.config.alarm_keys import AlarmsKey, EventsKey
+from bridge.config.history_keys import HistoryKey
+from bridge.config.syslog_keys import SyslogKey
 
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 # `device.point` with *, ? and [...]
@@ -103,3 +105,5 @@ class ServicesFile(_Strict, frozen=True):
     derived: dict[str, DerivedKey] = {}
     alarms: AlarmsKey = AlarmsKey()
     events: EventsKey = EventsKey()
+    history: HistoryKey = HistoryKey()
+    syslog: SyslogKey | None = None

@@ -16,6 +16,8 @@ from bridge.core.errors import BridgeError
 
 # File name inside the state directory.
 SOCKET_NAME = "control.sock"
+# Argument that the server adds to each request: the account that asks.
+CALLER = "caller"
 # Bytes of a request; of an answer: 80,000 points with texts are 20 MB.
 REQUEST_LIMIT = 1 << 20
 ANSWER_LIMIT = 1 << 26

@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import pwd
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bridge.control.protocol import ANSWER_LIMIT, REQUEST_LIMIT, SOCKET_NAME, Answer, ControlError, Request
+from bridge.control.protocol import ANSWER_LIMIT, CALLER, REQUEST_LIMIT, SOCKET_NAME, Answer, ControlError, Request
 
 # Connections at once; the command line needs one each.
 MAX_CLIENTS = 16
@@ -56,8 +59,9 @@ class ControlServer:
             return
         self._clients[writer] = asyncio.current_task()
         try:
+            user = _user_of(writer)
             while line := await reader.readline():
-                await self._answer(line, reader, writer)
+                await self._answer(line, user, reader, writer)
         except (ConnectionError, TimeoutError, ValueError, msgspec.DecodeError):
             # gone, deaf, or no client of ours
             return
@@ -65,8 +69,9 @@ class ControlServer:
             del self._clients[writer]
             writer.close()
 
-    async def _answer(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, line: bytes, user: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = msgspec.json.decode(line, type=Request)
+        request.arguments[CALLER] = user
         try:
             if request.do in self._streams:
                 await self._stream(request, reader, writer)
@@ -109,6 +114,16 @@ async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
     writer.write(data + b"\n")
     async with asyncio.timeout(_WRITE_TIMEOUT_S):
         await writer.drain()
+
+
+def _user_of(writer: asyncio.StreamWriter) -> str:
+    """Return the account of the process at the other end, as the kernel knows it."""
+    sock = writer.get_extra_info("socket")
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 async def _answers(path: Path) -> bool:

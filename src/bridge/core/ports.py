@@ -10,12 +10,14 @@ import msgspec
 
 from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import Clock
-from bridge.core.command import Command, CommandResult
+from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import RawFailure
 from bridge.core.event import Event
 from bridge.core.listener import Listener
+from bridge.core.login import WRONG, LoginResult
 from bridge.core.operations import NoOperations, OperationsPort
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
+from bridge.core.secret import Secret
 
 
 class PointReader(Protocol):
@@ -45,6 +47,26 @@ class PointWriter(Protocol):
 class CommandPort(Protocol):
     async def submit(self, command: Command) -> CommandResult:
         """Never raises for a refusal; returns TIMED_OUT at the command's deadline at the latest."""
+        ...
+
+
+class Authenticator(Protocol):
+    async def login(self, peer: str, user: str, password: Secret) -> LoginResult:
+        """
+        Check a password of the bridge's users, some 50 ms; needs Grant.LOGINS. `peer`: the client's address.
+
+        Never raises for a refusal. Wrong tries are counted per protocol and peer, the record is kept by the core.
+        """
+        ...
+
+
+class RefusalSink(Protocol):
+    def refused(self, origin: Origin, target: str, reason: str) -> None:
+        """
+        Have a write recorded that the server refused by itself, because its mapping offers nothing to write there.
+
+        `target`: the point or, in the words of the protocol, the item. May be called as often as strangers like.
+        """
         ...
 
 
@@ -155,6 +177,7 @@ class Grant(enum.Flag):
     ALARMS = enum.auto()
     # read-only questions about the bridge itself
     OPERATIONS = enum.auto()
+    LOGINS = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +300,20 @@ class ProjectionContext:
     counters: dict[str, int]
     ready: Callable[[], None]
     alarms: AlarmPort = field(default_factory=NoAlarms)
+    logins: Authenticator = field(default_factory=lambda: Nobody())
+    refusals: RefusalSink = field(default_factory=lambda: Nobody())
     operations: OperationsPort = field(default_factory=NoOperations)
+
+
+class Nobody:
+    """Authenticator and RefusalSink where there is no core: nobody is let in, nothing is recorded."""
+
+    async def login(self, peer: str, user: str, password: Secret) -> LoginResult:
+        del peer, user, password
+        return WRONG
+
+    def refused(self, origin: Origin, target: str, reason: str) -> None:
+        """Forget it."""
 
 
 class Projection(Protocol):

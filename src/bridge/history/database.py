@@ -4,6 +4,7 @@ The database: schema, commits, reads. Synchronous; one thread at a time.
 The rule one must not break: every row is written with its checksum, and none is believed without.
 """
 
+import enum
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -48,12 +49,23 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 
 
+class Access(enum.Enum):
+    """What a process may do with the file."""
+
+    WRITE = "write"
+    # beside the process that writes, or without one
+    READ = "read"
+
+
 class Database:
     """An open database. `event_ring`: events kept."""
 
-    def __init__(self, path: Path, event_ring: int = 5000, max_pages: int = 0) -> None:
-        """`max_pages`: largest size, for tests. Raises: sqlite3.Error."""
+    def __init__(self, path: Path, event_ring: int = 5000, access: Access = Access.WRITE) -> None:
+        """Raises: sqlite3.Error."""
         self.path, self._ring = path, event_ring
+        if access is Access.READ:
+            self._sql = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            return
         self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
@@ -61,8 +73,6 @@ class Database:
             # an index that was shown must be there after a power cut
             self._sql.execute("PRAGMA synchronous = FULL")
             self._sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            if max_pages:
-                self._sql.execute(f"PRAGMA max_page_count = {max_pages}")
             self._sql.executescript(_SCHEMA)
             self._sql.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.Error:
@@ -100,7 +110,9 @@ class Database:
                 sql.execute("DELETE FROM event WHERE number <= ?", (pending.events[-1][0] - self._ring,))
             for row in pending.profile:
                 cells = (row.point, row.at_ns, row.count, row.epoch, row.source_ns, row.quality)
-                self._put("profile", cells)
+                # an interval is recorded once, also when the clock goes over it a second time
+                if self._is_new("profile", row.point, row.at_ns):
+                    self._put("profile", cells)
             for proof in pending.proofs:
                 self._put("proof", _proof_cells(proof))
             for sample in pending.samples:
@@ -131,6 +143,11 @@ class Database:
         """Return the load profile of a point."""
         rows = self._rows("profile", "WHERE point = ? AND at_ns > ? ORDER BY at_ns", point, after_ns)
         return [IndexRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    def points(self, table: str) -> list[str]:
+        """Return the points that have rows in `table`."""
+        assert table in TABLES
+        return [row[0] for row in self._sql.execute(f"SELECT DISTINCT point FROM {table} ORDER BY point")]
 
     def last_profile(self) -> dict[str, int]:
         """Return the end of the last interval of every point."""
@@ -182,6 +199,10 @@ class Database:
     def _put(self, table: str, cells: tuple[Cell, ...]) -> None:
         marks = ", ".join("?" * (len(cells) + 1))
         self._sql.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", (*cells, checksum(*cells)))
+
+    def _is_new(self, table: str, point: str, at_ns: int) -> bool:
+        found = self._sql.execute(f"SELECT 1 FROM {table} WHERE point = ? AND at_ns = ?", (point, at_ns))
+        return found.fetchone() is None
 
     def _rows(self, table: str, where: str, *values: Cell) -> Iterator[tuple[Cell, ...]]:
         """Return rows whose checksum is right; the others are nobody's."""

@@ -6,7 +6,7 @@ The rule one must not break: the loop never waits for the disk, and a full disk 
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,6 +116,19 @@ class Recorder:
         except (sqlite3.Error, OSError) as exc:
             path.with_suffix(".unfinished").unlink(missing_ok=True)
             self._tell(f"no copy: {exc}")
+
+    async def tidy(self, profile: Mapping[str, int], samples: Mapping[str, int]) -> None:
+        """Let go of rows older than these times, by point id."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._tidy, profile, samples)
+        except sqlite3.Error as exc:
+            self._tell(str(exc))
+
+    def _tidy(self, profile: Mapping[str, int], samples: Mapping[str, int]) -> None:
+        for point, before_ns in profile.items():
+            self._database.trim_profile(point, before_ns)
+        for point, before_ns in samples.items():
+            self._database.trim_samples(point, before_ns)
 
     async def close(self) -> None:
         """Write what waits, copy, close. At most some seconds, and never an exception: this is the end."""

@@ -88,6 +88,8 @@ async def host(module: str, sock: socket.socket) -> Exit:
             ready=opened.set,
             alarms=link.alarms,
             operations=link,
+            logins=link,
+            refusals=link,
         )
         return await _serve(projection(), context, link, Probing(opened, visits))
     except Exception as exc:  # noqa: BLE001 - the last who can say in one line why the process ends

@@ -9,8 +9,11 @@ from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin, Outcome
 from bridge.core.errors import FrameError, LinkError, OperationRefused, RawFailure, RawRefused
 from bridge.core.event import Event
+from bridge.core.login import BUSY, WRONG, LoginResult
+from bridge.core.secret import Secret
 from bridge.host.alarms import AlarmImage
 from bridge.host.image import PointImage
+from bridge.host.refusals import RefusalCounts
 from bridge.host.tunnels import WorkerTunnels
 from bridge.link import wire
 from bridge.link.pipe import Pipe
@@ -22,6 +25,11 @@ RECEIVE_BYTES = 262_144
 COUNTERS_MOST = 48
 # Seconds that the core may take to answer a question about itself; a check of 1,000 meters takes 3.
 QUESTION_S = 15.0
+# Seconds that a login may take; hashing is slow on purpose, and others may be before us.
+LOGIN_S = 10.0
+# Bytes of a password and characters of a name; nobody types more.
+PASSWORD_BYTES = 1024
+TARGET_LENGTH = 200
 # Seconds per tick and ticks without any frame until the core counts as lost: it pings every second. Ticks,
 # not elapsed time: a worker that was itself stopped must not blame the core.
 _TICK_S = 1.0
@@ -40,6 +48,8 @@ class WorkerEnd:
         self._commands: dict[int, asyncio.Future[CommandResult]] = {}
         self._raws: dict[int, asyncio.Future[bytes]] = {}
         self._questions: dict[int, asyncio.Future[bytes]] = {}
+        self._logins: dict[int, asyncio.Future[LoginResult]] = {}
+        self._refusals = RefusalCounts()
         self._deliver: dict[int, tuple[Callable[[Event], None], Callable[[int, int], None]]] = {}
         self._quiet_ticks = 0
         self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK_S, self._on_tick)
@@ -114,6 +124,36 @@ class WorkerEnd:
         finally:
             del self._questions[number]
 
+    async def login(self, peer: str, user: str, password: Secret) -> LoginResult:
+        """Authenticator: BUSY beyond wire.REQUESTS_KEPT under way, after LOGIN_S, and without a core."""
+        if len(self._logins) >= wire.REQUESTS_KEPT:
+            return BUSY
+        done: asyncio.Future[LoginResult] = self._loop.create_future()
+        number = self._new_id()
+        self._logins[number] = done
+        deadline_ns = self._clock.monotonic_ns() + round(LOGIN_S * 1e9)
+        try:
+            text = password.reveal().encode("utf-8", "replace")
+            if len(text) > PASSWORD_BYTES or len(user) > PASSWORD_BYTES:
+                return WRONG
+            self._send(wire.LoginRequest(number, peer, user, text, deadline_ns))
+            return await self._until(done, deadline_ns)
+        except UnicodeEncodeError:
+            return WRONG
+        except (TimeoutError, LinkError):
+            return BUSY
+        finally:
+            del self._logins[number]
+
+    def refused(self, origin: Origin, target: str, reason: str) -> None:
+        """RefusalSink: at most REFUSALS_PER_S frames a second; more of them are counted into the next."""
+        for frame in self._refusals.tell(origin, target[:TARGET_LENGTH], reason, self._clock.monotonic_ns()):
+            try:
+                self._send(frame)
+            except UnicodeEncodeError:
+                # half a surrogate pair in a name that a stranger chose
+                continue
+
     def subscribe(self, deliver: Callable[[Event], None], lost: Callable[[int, int], None]) -> Callable[[], None]:
         key = self._new_id()
         self._deliver[key] = (deliver, lost)
@@ -182,6 +222,8 @@ class WorkerEnd:
                 finish(self._questions.get(frame.id), body)
             case wire.CoreAnswer():
                 fail(self._questions.get(frame.id), OperationRefused(frame.refused))
+            case wire.LoginDone():
+                finish(self._logins.get(frame.id), frame.result)
             case wire.Ping():
                 self._health(frame.number)
             case wire.Definitions():
@@ -199,6 +241,8 @@ class WorkerEnd:
         self._image.core_lost()
         for command in self._commands.values():
             fail(command, LinkError(why))
+        for login in self._logins.values():
+            fail(login, LinkError(why))
         for raw in self._raws.values():
             fail(raw, RawRefused(RawFailure.CORE_LOST, why))
         for question in self._questions.values():

@@ -19,6 +19,7 @@ from bridge.core.alarm import Alarm
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import FrameError, RawFailure
 from bridge.core.event import Event
+from bridge.core.login import LoginResult
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.quality import Quality
 
@@ -140,7 +141,12 @@ class Alarms(Frame, frozen=True, tag=14):
     alarms: list[Alarm]
 
 
-class CoreAnswer(Frame, frozen=True, tag=17):
+class LoginDone(Frame, frozen=True, tag=15):
+    id: int
+    result: LoginResult
+
+
+class CoreAnswer(Frame, frozen=True, tag=16):
     """`body`: JSON. `refused`: why there is none, else empty."""
 
     id: int
@@ -220,6 +226,28 @@ class Acknowledge(Frame, frozen=True, tag=28):
     deadline_ns: int
 
 
+class WriteRefused(Frame, frozen=True, tag=29):
+    """The server refused a write by itself; `times`: so often since the last word of the same. No answer."""
+
+    origin: Origin
+    target: str
+    reason: str
+    times: int
+
+
+class LoginRequest(Frame, frozen=True, tag=30):
+    """One try to log in. `password`: UTF-8; this frame is never logged. `deadline_ns`: CLOCK_MONOTONIC."""
+
+    id: int
+    peer: str
+    user: str
+    password: bytes
+    deadline_ns: int
+
+    def __repr__(self) -> str:
+        return f"LoginRequest(id={self.id}, peer={self.peer!r}, user={self.user!r}, password=***)"
+
+
 class CoreRequest(Frame, frozen=True, tag=31):
     """A question about the bridge itself. Needs the grant OPERATIONS. `deadline_ns`: CLOCK_MONOTONIC."""
 
@@ -244,10 +272,12 @@ ToWorker = (
     | TunnelBytes
     | TunnelOver
     | Alarms
+    | LoginDone
     | CoreAnswer
 )
 TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
-ToCore = Ready | Health | CommandRequest | RawRequest | TunnelFrame | Acknowledge | CoreRequest
+Asking = CommandRequest | RawRequest | Acknowledge | WriteRefused | LoginRequest | CoreRequest
+ToCore = Ready | Health | TunnelFrame | Asking
 
 F = TypeVar("F")
 _encoder = msgspec.msgpack.Encoder()

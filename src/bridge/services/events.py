@@ -5,6 +5,7 @@ The rule one must not break: what is at or below the threshold gets no number, s
 that he has missed something.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -113,8 +114,15 @@ class EventLog:
 
     def events(self, after: int = 0, most: int | None = None) -> list[Event]:
         """Return events with a greater number, oldest first; `most`: the newest so many (A-17)."""
-        found = [event for event in self._ring if event.number > after]
+        # the numbers have no gap
+        skip = max(after - self._ring[0].number + 1, 0) if self._ring else 0
+        found = list(itertools.islice(self._ring, skip, None))
         return found if most is None else found[-most:] if most else []
+
+    def safe_events(self, after: int) -> list[Event]:
+        """As `events`, without those that are not kept yet."""
+        until = self._unsafe[0].number if self._unsafe else self._number + 1
+        return [event for event in self.events(after) if event.number < until]
 
     def subscribe(self, deliver: Deliver, lost: Lost = lambda first, last: None) -> Callable[[], None]:
         """Hear of every event; here none is ever lost."""

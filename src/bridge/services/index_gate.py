@@ -110,6 +110,11 @@ class IndexGate:
             if gated.index.state is not None
         ]
 
+    def state(self, index: int) -> IndexState | None:
+        """Return what is known of an index."""
+        gated = self._gated.get(index)
+        return gated.index.state if gated is not None else None
+
     def serial(self, device: str, serial: str) -> None:
         """A meter has told its serial number."""
         mine = self._devices.get(device)

@@ -43,7 +43,9 @@ class CoreEnd:
         spawn: Callable[[Coroutine[None, None, None]], object],
         on_frame: Callable[[wire.Ready | wire.Health], None],
         on_broken: Callable[[str], None],
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
+        """`flush`: send what was published so far; a client that has written reads its own value next."""
         self._pipe, self._services, self._spawn = pipe, services, spawn
         self._on_frame, self._on_broken = on_frame, on_broken
         self._decoder = wire.core_decoder()
@@ -57,7 +59,7 @@ class CoreEnd:
         self._parts: Iterator[bytes] | None = None
         self._dirty: dict[int, None] = {}
         self._pump_due = False
-        self._requests = Requests(services, spawn, self.control, self._pause)
+        self._requests = Requests(services, spawn, self.control, self._pause, flush)
         self._tunnels = TunnelDesk(services.lines, spawn, self.control)
         self._paused: asyncio.TimerHandle | None = None
         self._choked = False
@@ -70,10 +72,13 @@ class CoreEnd:
         """Points whose newest sample the worker has not got yet."""
         return len(self._dirty)
 
-    def introduce(self, needs: Needs) -> None:
-        """Send the point list and the whole image. Once: what means something else gets a new process."""
+    def introduce(self, needs: Needs, name: str = "") -> None:
+        """
+        Send the point list and the whole image. Once: what means something else gets a new process. `name`: the
+        protocol in whose name it may ask.
+        """
         self._needs, self._mine = needs, needs.points
-        self._requests.grant(needs)
+        self._requests.grant(needs, name)
         self._tunnels.grant(needs)
         if Grant.ALARMS in needs.grants:
             self._alarms = {alarm.id: alarm for alarm in self._services.alarms.alarms()}
@@ -199,12 +204,12 @@ class CoreEnd:
             self._on_broken(str(exc))
             return
         for frame in frames:
-            if isinstance(frame, wire.CommandRequest | wire.RawRequest | wire.Acknowledge | wire.CoreRequest):
-                self._requests.ask(frame)
+            if isinstance(frame, wire.Ready | wire.Health):
+                self._on_frame(frame)
             elif isinstance(frame, wire.TunnelFrame):
                 self._tunnels.take(frame)
             else:
-                self._on_frame(frame)
+                self._requests.ask(frame)
 
     def _pause(self) -> None:
         if self._paused is None:

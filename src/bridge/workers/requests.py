@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import Clock
-from bridge.core.command import CommandResult, Outcome
+from bridge.core.command import CommandResult, Origin, Outcome
 from bridge.core.errors import OperationRefused, RawFailure, RawRefused
+from bridge.core.login import BUSY, WRONG, Admission, LoginResult
 from bridge.core.operations import ANSWER_LIMIT, NoOperations, OperationsPort
 from bridge.core.ports import CommandPort, Grant, Needs, PointReader, RawLinePort
+from bridge.core.secret import Secret
 from bridge.link import wire
 
 # Refusals per second from which a worker is not heard for a second. It carries what strangers send it; each refusal
@@ -22,6 +25,29 @@ Doing = Callable[[], Coroutine[None, None, CommandResult]]
 _DONE_OR_TRIED = frozenset({Outcome.DONE, Outcome.TIMED_OUT, Outcome.DEVICE_REFUSED})
 
 
+class Logins(Protocol):
+    """Who checks passwords in the core. `protocol`: the name of the worker, not its own word."""
+
+    async def login(self, protocol: str, peer: str, user: str, password: Secret) -> LoginResult: ...
+
+
+class Refusals(Protocol):
+    """Who records what a server refused by itself."""
+
+    async def refused_by_server(self, origin: Origin, target: str, reason: str, times: int) -> None: ...
+
+
+class NoAccess:
+    """Logins and Refusals of a core without users and audit (tests)."""
+
+    async def login(self, protocol: str, peer: str, user: str, password: Secret) -> LoginResult:
+        del protocol, peer, user, password
+        return WRONG
+
+    async def refused_by_server(self, origin: Origin, target: str, reason: str, times: int) -> None:
+        """Forget it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the core does for workers."""
@@ -31,6 +57,8 @@ class Services:
     lines: RawLinePort
     clock: Clock
     alarms: AlarmPort = field(default_factory=NoAlarms)
+    logins: Logins = field(default_factory=NoAccess)
+    refusals: Refusals = field(default_factory=NoAccess)
     operations: OperationsPort = field(default_factory=NoOperations)
 
 
@@ -47,30 +75,43 @@ class Requests:
         spawn: Callable[[Coroutine[None, None, None]], object],
         answer: Callable[[wire.Frame], None],
         flooded: Callable[[], None],
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
         self._services, self._spawn, self._answer, self._flooded = services, spawn, answer, flooded
+        self._flush = flush
         self._needs = Needs(frozenset())
+        self._name = ""
         self._under_way = 0
         self._second_began_ns = 0
         self._refused = 0
 
-    def grant(self, needs: Needs) -> None:
-        self._needs = needs
+    def grant(self, needs: Needs, name: str = "") -> None:
+        """`name`: the protocol in whose name this worker may ask; "" = any (tests)."""
+        self._needs, self._name = needs, name or self._name
 
-    def ask(self, asked: wire.CommandRequest | wire.RawRequest | wire.Acknowledge | wire.CoreRequest) -> None:
-        if isinstance(asked, wire.CommandRequest):
-            command = asked.command
-            granted = Grant.COMMANDS in self._needs.grants and command.index in self._needs.points
-            self._command(asked.id, command.deadline_ns, granted, partial(self._services.commands.submit, command))
-        elif isinstance(asked, wire.Acknowledge):
-            granted = Grant.ALARMS | Grant.COMMANDS in self._needs.grants
-            acknowledge = self._services.alarms.acknowledge
-            doing = partial(acknowledge, asked.alarm, asked.origin, asked.deadline_ns)
-            self._command(asked.id, asked.deadline_ns, granted, doing)
-        elif isinstance(asked, wire.CoreRequest):
-            self._question(asked)
-        else:
-            self._raw(asked)
+    def ask(self, asked: wire.Asking) -> None:
+        match asked:
+            case wire.CommandRequest(id=id_, command=command):
+                granted = Grant.COMMANDS in self._needs.grants and command.index in self._needs.points
+                doing = partial(self._services.commands.submit, command)
+                self._command(id_, command.deadline_ns, granted and self._is_own(command.origin), doing)
+            case wire.Acknowledge():
+                granted = Grant.ALARMS | Grant.COMMANDS in self._needs.grants and self._is_own(asked.origin)
+                acknowledge = self._services.alarms.acknowledge
+                doing = partial(acknowledge, asked.alarm, asked.origin, asked.deadline_ns)
+                self._command(asked.id, asked.deadline_ns, granted, doing)
+            case wire.RawRequest():
+                self._raw(asked)
+            case wire.LoginRequest():
+                self._login(asked)
+            case wire.WriteRefused():
+                self._write_refused(asked)
+            case wire.CoreRequest():
+                self._question(asked)
+
+    def _is_own(self, origin: Origin) -> bool:
+        """A worker speaks for its own clients only: otherwise one broken server could do what any other may."""
+        return self._name in ("", origin.protocol)
 
     def _command(self, id_: int, deadline_ns: int, granted: bool, doing: Doing) -> None:
         if not granted:
@@ -95,6 +136,8 @@ class Requests:
         self._command_done(id_, result)
 
     def _command_done(self, id_: int, result: CommandResult) -> None:
+        if result.outcome is Outcome.DONE:
+            self._flush()
         self._answer(wire.CommandDone(id_, result))
         if result.outcome not in _DONE_OR_TRIED:
             self._refuse()
@@ -131,6 +174,46 @@ class Requests:
         self._answer(wire.RawDone(asked.id, reply, failure, message))
         if failure in (RawFailure.NOT_GRANTED, RawFailure.REFUSED_BY_POLICY, RawFailure.BUSY):
             self._refuse()
+
+    def _login(self, asked: wire.LoginRequest) -> None:
+        if Grant.LOGINS not in self._needs.grants:
+            self._login_done(asked, WRONG)
+        elif self._under_way >= wire.REQUESTS_KEPT:
+            self._login_done(asked, BUSY)
+        else:
+            self._under_way += 1
+            self._spawn(self._run_login(asked))
+
+    async def _run_login(self, asked: wire.LoginRequest) -> None:
+        result = BUSY
+        try:
+            remaining_s = self._remaining_s(asked.deadline_ns)
+            if remaining_s > 0:
+                async with asyncio.timeout(remaining_s):
+                    password = Secret(asked.password.decode("utf-8", "replace"))
+                    result = await self._services.logins.login(self._name, asked.peer, asked.user, password)
+        except TimeoutError:
+            pass
+        finally:
+            self._under_way -= 1
+        self._login_done(asked, result)
+
+    def _login_done(self, asked: wire.LoginRequest, result: LoginResult) -> None:
+        self._answer(wire.LoginDone(asked.id, result))
+        if result.admission is not Admission.ADMITTED:
+            self._refuse()
+
+    def _write_refused(self, asked: wire.WriteRefused) -> None:
+        self._refuse()
+        if self._is_own(asked.origin) and self._under_way < wire.REQUESTS_KEPT:
+            self._under_way += 1
+            self._spawn(self._record(asked))
+
+    async def _record(self, asked: wire.WriteRefused) -> None:
+        try:
+            await self._services.refusals.refused_by_server(asked.origin, asked.target, asked.reason, asked.times)
+        finally:
+            self._under_way -= 1
 
     def _question(self, asked: wire.CoreRequest) -> None:
         if Grant.OPERATIONS not in self._needs.grants:

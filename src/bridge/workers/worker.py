@@ -129,11 +129,13 @@ class Worker:
         process.exited.add_done_callback(lambda _: self._news.set())
         self._set(State.STARTING, pid=process.pid, starts=self._status.starts + 1)
         self._broken, self._answered, self._born_at = "", 0, self._loop.time()
-        link = self._link = CoreEnd(Pipe(ours, RECEIVE_BYTES), self._services, self._spawn, self._heard, self._broke)
+        pipe = Pipe(ours, RECEIVE_BYTES)
+        link = CoreEnd(pipe, self._services, self._spawn, self._heard, self._broke, self._feed.flush)
+        self._link = link
         try:
             link.control(wire.Hello(wire.WIRE_VERSION, self._spec.name, self._spec.plan, self._spec.state_dir))
             self._feed.add(link)
-            link.introduce(self._spec.needs)
+            link.introduce(self._spec.needs, self._spec.name)
             why = await self._watch(process, link)
             if self._wanted_down:
                 link.control(wire.Stop())

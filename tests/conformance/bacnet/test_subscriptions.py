@@ -3,8 +3,11 @@
 import pytest
 
 from bridge.core.quality import Quality
-from tests.support.bacnet_client import confirmed, object_id, read, subscribe, subscribe_property, value_of
-from tests.support.bacnet_site import DEVICE_ID, asked, indexes_of, site
+from bridge.host.image import PointImage
+from bridge.link.wire import Definitions, Snapshot
+from tests.support.bacnet_client import Client, confirmed, object_id, read, subscribe, subscribe_property, value_of
+from tests.support.bacnet_site import DEVICE_ID, asked, indexes_of, served, site
+from tests.support.modbus_site import store_of
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
 FACTS = site(1)
@@ -114,6 +117,22 @@ async def test_every_subscriber_hears_of_a_dead_meter_at_once() -> None:
     assert all(report.endswith(b"\x82\x04\x40\x2f\x4f") for report in reports)
     assert any(b"\x2e" + value + b"\x2f" in report for report in reports)
     assert reliability == b"\x91\x0c"
+
+
+async def test_subscribers_hear_when_the_core_is_gone_and_when_it_is_back() -> None:
+    image = PointImage()
+    image.define(Definitions(0, list(FACTS.points), list(FACTS.devices)))
+    store = store_of(FACTS)
+    image.load(Snapshot(0, [(point.index, store.get(point.index)) for point in FACTS.points]))
+    async with served(FACTS, image) as it, Client.open(it.server.port) as client:
+        await client.call(confirmed(1, 5, subscribe(1, *it.place(VOLTAGE))))
+        first = await client.receive()
+        image.core_lost()
+        gone = await client.receive()
+        image.core_back()
+        back = await client.receive()
+
+    assert [apdu[-3:-2] for apdu in (first, gone, back)] == [b"\x00", b"\x40", b"\x00"]
 
 
 async def test_the_device_lists_its_subscriptions() -> None:

@@ -51,6 +51,23 @@ async def test_a_master_reads_over_tls_with_a_certificate_of_the_authority_only(
     assert answered
 
 
+# BARS S10
+async def test_the_server_is_well_though_its_own_certificate_is_of_another_authority(tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    ours, others = Authority(tmp_path, "ours"), Authority(tmp_path / "others", "others")
+    server, client = ours.issue("server"), others.issue("client")
+    tls = {"certificate": str(server[0]), "key": str(server[1]), "client_ca": str(others.file)}
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT + 4, listener={"port": PORT + 4, "tls": tls})]) as worker:
+        context = ours.client_context(client)
+        peer = await Peer.connect(PORT + 4, context)
+        answered = await peer.ask(CLASS_0)
+        peer.close()
+        counters = status(worker, "dnp3").counters
+
+    assert answered
+    assert counters.get("probe_failed", 0) == 0
+
+
 @contextlib.asynccontextmanager
 async def cable(path: Path) -> AsyncIterator[tuple[Path, Path]]:
     """Two pseudo-terminals joined to a cable."""

@@ -1,6 +1,7 @@
 """Controls: opted in per output, every operate waits for the meter, and the client sees the true result."""
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -119,6 +120,28 @@ async def test_out_of_the_box_no_output_can_be_commanded_or_written() -> None:  
     assert model == 0
     assert answers == [False, False]
     assert policy.seen == []
+
+
+async def test_nobody_makes_or_deletes_data_sets_or_touches_files() -> None:  # BARS S1
+    async with hosted(1) as host, client(host.port) as c:
+        member = iec61850.DataSetMember("GW1m1/MMXU1.TotW", FC.MX)
+        before = await c.get_logical_device_directory("GW1m1")
+        for name in ("GW1m1/LLN0.mine", "@mine"):
+            with pytest.raises(Exception, match=r"."):
+                await c.create_data_set(name, [member])
+        with contextlib.suppress(Exception):
+            await c.delete_data_set("GW1m1/LLN0.dsAll")
+        values = await c.get_data_set_values("GW1m1/LLN0.dsAll")
+        with contextlib.suppress(Exception):
+            await c.set_data_set_values("GW1m1/LLN0.dsAll", values)
+        again = await c.get_data_set_values("GW1m1/LLN0.dsAll")
+        after = await c.get_logical_device_directory("GW1m1")
+        listed = await asyncio.to_thread(raw, "files", str(host.port))
+
+    assert len(again) == len(values) > 10
+    assert before == after
+    # rejected by the server; 1 would be a fault of the script
+    assert listed == 99
 
 
 async def test_the_answer_to_a_client_that_is_gone_does_not_count_for_the_next() -> None:

@@ -168,6 +168,20 @@ async def test_megabytes_for_a_slow_line_wait_in_the_client(tmp_path: Path) -> N
     assert taken < 600_000
 
 
+async def test_a_listener_whose_own_certificate_is_of_another_authority_is_well(tmp_path: Path) -> None:
+    # its probe of itself has no certificate that it would let in
+    authority, plant = Authority(tmp_path), Authority(tmp_path, "plant ca")
+    certificate, key = authority.issue("gateway")
+    tls = {"certificate": str(certificate), "key": str(key), "client_ca": str(plant.file)}
+    async with ethergate(tmp_path, PORT, SITE, listener={"port": PORT, "tls": tls}) as running:
+        context = authority.client_context(plant.issue("tool"))
+        reader, writer = await raw(ssl=context)
+        writer.write(FRAME)
+        assert await asyncio.wait_for(reader.readexactly(len(REPLY)), 2) == REPLY
+        await hang_up(writer)
+        assert running.counters()["probe_failed"] == 0
+
+
 @pytest.mark.parametrize("mutual", [False, True], ids=["server certificate", "client certificate"])
 async def test_secure_ethergate_with_and_without_client_certificate(mutual: bool, tmp_path: Path) -> None:
     # G-05

@@ -1,6 +1,9 @@
 """What reaches the line through the real gateway worker, and what comes back: functions, policy, framings, roles."""
 
 import asyncio
+import json
+import os
+import signal
 import ssl
 from pathlib import Path
 
@@ -235,6 +238,50 @@ async def test_modbus_security_allows_what_the_role_of_the_certificate_may(
         with pytest.raises((ssl.SSLError, OSError, EOFError)):
             async with await RawClient.connect(SECURE_PORT, authority.client_context()) as stranger:
                 await stranger.ask(11, READ)
+
+
+async def test_a_main_listener_whose_own_certificate_is_of_another_authority_is_well(tmp_path: Path) -> None:
+    authority, plant = Authority(tmp_path), Authority(tmp_path, "plant ca")
+    certificate, key = authority.issue("gateway")
+    tls = {"certificate": str(certificate), "key": str(key), "client_ca": str(plant.file)}
+    async with gateway(tmp_path, PORT, SITE, listener={"port": PORT, "tls": tls}) as running:
+        async with await RawClient.connect(PORT, authority.client_context(plant.issue("client"))) as client:
+            assert (await client.ask(11, READ))[0] == 3
+        assert running.counters()["probe_failed"] == 0
+
+
+async def test_who_asks_what_is_in_a_file(tmp_path: Path) -> None:
+    async with gateway(tmp_path, PORT, SITE) as running, await RawClient.connect(running.port) as client:
+        for _ in range(3):
+            await client.ask(11, READ)
+        table = tmp_path / "state" / "traffic.json"
+        await until(table.exists, 15)
+
+    (row,) = json.loads(table.read_bytes())
+    assert row["last_utc_ns"] > 1_600_000_000_000_000_000
+    assert {name: row[name] for name in ("client", "channel", "unit", "function", "address", "count", "requests")} == {
+        "client": HOST,
+        "channel": "riser",
+        "unit": 11,
+        "function": 3,
+        "address": 0,
+        "count": 2,
+        "requests": 3,
+    }
+
+
+async def test_a_gateway_that_is_killed_is_back_within_three_seconds(tmp_path: Path) -> None:
+    # BARS R9
+    async with gateway(tmp_path, PORT, SITE) as running:
+        os.kill(running.supervisor.statuses()[0].pid, signal.SIGKILL)
+        async with asyncio.timeout(3):
+            while True:
+                try:
+                    async with await RawClient.connect(PORT) as client:
+                        assert (await client.ask(11, READ))[0] == 3
+                        break
+                except (OSError, EOFError):
+                    await asyncio.sleep(0.05)
 
 
 async def test_a_foreign_tls_stack_and_pymodbus_read_through_modbus_security(tmp_path: Path) -> None:

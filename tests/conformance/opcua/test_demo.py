@@ -54,7 +54,7 @@ def same(truth: Any, seen: dict[str, Any], resolution: int | None) -> bool:
     value = seen["value"]
     if resolution is not None:
         # a count as a decimal string
-        return bool(round(truth * 10**-resolution) == int(value) and seen["type"] == "Int64")
+        return seen["type"] == "Int64" and bool(round(truth * 10**-resolution) == int(value))
     if seen["type"] == "DateTime":
         stamp = datetime.fromisoformat(value.replace("Z", "+00:00"))
         return abs(datetime.fromisoformat(truth).timestamp() - stamp.timestamp()) < 0.001
@@ -72,7 +72,7 @@ async def test_a_dead_meter_keeps_its_last_value_and_says_so(demo: Demo) -> None
         demo.fault("main", "dead")
         try:
             async with asyncio.timeout(30):
-                while (seen := (await client.read([name]))[name])["status"] == 0:  # noqa: ASYNC110 - the meter's time
+                while (seen := (await client.read([name]))[name])["status"] == 0:  # noqa: ASYNC110 - a foreign client
                     await asyncio.sleep(0.1)
         finally:
             demo.fault("main", None)

@@ -51,8 +51,8 @@ def read_both_ways(port: int) -> list[tuple[str, bytes, bytes]]:
         client.session()
         for timestamps in (SOURCE, NEITHER):
             for asked in (names, beside, [*reversed(names)], ["m1.SerialNumber"], *([name] for name in names)):
-                both = bodies(client, read_request(asked, timestamps))
-                found += [(f"{asked[0]} {timestamps}", *both)]
+                request = read_request(asked, timestamps)
+                found.append((f"{asked[0]} {timestamps}", *bodies(client, request)))
     return found
 
 

@@ -22,3 +22,5 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     port: int
     habit: Habit = Habit.WELL
     listener: Listener = Listener(port=0)
+    # in whose name it asks
+    protocol: str = "echo"

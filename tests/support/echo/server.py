@@ -4,6 +4,7 @@ Lines in, lines out.
 GET id           -> id value quality source_ns     SET id number   -> outcome
 SUM              -> number of changes delivered so far   RAW hex          -> hex, or the error (unit id and PDU)
 STATE            -> state_dir, number of devices
+LOGIN user word  -> admission role                 REFUSE what n    -> have n refused writes recorded
 EVENTS           -> deliver every event as a line: EVENT number | LOST first last
 """
 
@@ -19,6 +20,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.event import Event
 from bridge.core.point import Batch
 from bridge.core.ports import Projection, ProjectionContext
+from bridge.core.secret import Secret
 from tests.support.echo.mapping import Habit, Plan
 
 _DEADLINE_NS = 2_000_000_000
@@ -71,10 +73,19 @@ class Session(asyncio.Protocol):
         ctx = self._server.ctx
         deadline_ns = ctx.clock.monotonic_ns() + _DEADLINE_NS
         if words[0] == "SET":
-            origin = Origin("echo", "127.0.0.1", "")
+            origin = Origin(self._server.protocol, "127.0.0.1", "")
             command = Command(self._server.index[words[1]], float(words[2]), origin, deadline_ns)
             result = await ctx.commands.submit(command)
             self.say(result.outcome.value)
+            return
+        if words[0] == "LOGIN":
+            answer = await ctx.logins.login("127.0.0.1", words[1], Secret(words[2]))
+            self.say(f"{answer.admission.value} {answer.role}")
+            return
+        if words[0] == "REFUSE":
+            for _ in range(int(words[2])):
+                ctx.refusals.refused(Origin(self._server.protocol, "127.0.0.1", ""), words[1], "as told")
+            self.say("refused")
             return
         try:
             raw = bytes.fromhex(words[1])
@@ -95,9 +106,11 @@ class Server:
         self.habit = Habit.WELL
         self.port = 0
         self.asked = 0
+        self.protocol = ""
 
     async def run(self, ctx: ProjectionContext) -> None:
         assert isinstance(ctx.plan, Plan)
+        self.protocol = ctx.plan.protocol
         self.ctx, self.habit = ctx, ctx.plan.habit
         self.index = {d.id: d.index for d in ctx.points.defs()}
         ctx.points.subscribe(list(self.index.values()), self._changed)

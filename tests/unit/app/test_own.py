@@ -11,6 +11,7 @@ from bridge.core.point import Nominal, Sample
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice, NoticeKind
+from bridge.history.database import Access, Database
 from bridge.history.opening import FILE
 from tests.support import sim_site
 from tests.support.clock import NEW_YEAR, SECOND, ManualClock
@@ -156,3 +157,43 @@ async def test_the_clock_one_hour_back_or_a_day_ahead_stops_nothing(tmp_path: Pa
     assert peak.value == 6.0
     assert any("clock was stepped" in event.text for event in bench.own.events.events())
     await bench.own.stop()
+
+
+async def test_the_load_profile_and_the_closing_readings_can_be_taken_out_as_csv(tmp_path: Path) -> None:
+    # E-09 E-12 E-14 E-15
+    clock = ManualClock(utc=NEW_YEAR - 1800 * SECOND)
+    bench = Bench(tmp_path, clock)
+    await bench.start()
+    for n in range(45):
+        bench.read(1_000 + n)
+        clock.pass_s(60)
+        bench.own.records.look()
+    await bench.own.stop()
+
+    with Database(tmp_path / "history" / FILE, access=Access.READ) as database:
+        profile = [(row.count, row.at_ns - NEW_YEAR) for row in database.profile(ENERGY.id)]
+        closings = [(row.period, row.count, row.source_ns) for row in database.proofs(ENERGY.id)]
+
+    assert profile == [(1_014, -900 * SECOND), (1_029, 0), (1_044, 900 * SECOND)]
+    assert closings == [("2025-12", 1_030, NEW_YEAR), ("2025-12-31", 1_030, NEW_YEAR)]
+
+
+async def test_an_outage_of_the_bridge_is_a_record_of_the_profile(tmp_path: Path) -> None:
+    # E-12
+    clock = ManualClock()
+    first = Bench(tmp_path, clock)
+    await first.start()
+    for n in range(31):
+        first.read(1_000 + n)
+        first.own.records.look()
+        clock.pass_s(60)
+    await first.own.stop()
+    clock.pass_s(7200)
+    again = Bench(tmp_path, clock)
+
+    await again.start()
+    await again.own.stop()
+
+    with Database(tmp_path / "history" / FILE, access=Access.READ) as database:
+        rows = [(row.count, (row.at_ns - NEW_YEAR) // (900 * SECOND)) for row in database.profile(ENERGY.id)]
+    assert rows == [(1_015, 1), (1_030, 2), (None, 3)]

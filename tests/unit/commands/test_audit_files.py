@@ -19,6 +19,7 @@ def filled(folder: Path, count: int, file_bytes: int = 1_000_000, files: int = 5
     audit = AuditFiles(folder, file_bytes, files)
     for n in range(count):
         audit.append(fact(n), TIME)
+    audit.close()
     return audit
 
 
@@ -130,6 +131,15 @@ def test_damage_in_the_newest_file_is_set_aside_whole(tmp_path: Path) -> None:
     assert "changed" in audit.repaired
     assert audit.last == 2
     assert next(iter(tmp_path.glob("*.damaged"))).read_bytes().count(b"\n") == 5
+
+
+def test_two_processes_never_write_one_chain(tmp_path: Path) -> None:
+    holding = AuditFiles(tmp_path, 1_000_000, 5)
+    with pytest.raises(OSError, match="another process writes this audit"):
+        AuditFiles(tmp_path, 1_000_000, 5)
+    holding.close()
+
+    AuditFiles(tmp_path, 1_000_000, 5).close()
 
 
 def test_files_are_for_the_owner_only(tmp_path: Path) -> None:

@@ -183,6 +183,7 @@ async def test_a_peak_that_was_reset_is_locked_for_days_over_a_restart_too(tmp_p
     assert await bench.write("reset_demand_peak", True) is Outcome.DONE
     assert await bench.write("reset_demand_peak", True) is Outcome.REFUSED_BY_POLICY
     assert newest(bench).reason == "the peak was reset a short time ago"
+    bench.close()
     again = Bench(tmp_path, rules)
     assert await again.write("reset_demand_peak", True) is Outcome.REFUSED_BY_POLICY
     assert await again.write("reset_demand_peak", True, meter=2) is Outcome.DONE

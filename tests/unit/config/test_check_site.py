@@ -18,7 +18,7 @@ def test_a_broken_site_does_not_hide_the_mistakes_of_its_mappings(tmp_path: Path
     (tmp_path / "acme.yaml").write_text("meter: acme\nvendor: A\nsource: s\npoints: {frequency: {at: 1}}\n")
     (tmp_path / "modbus.yaml").write_text("listener: {port: many}\n")
 
-    found = check_site(tmp_path)
+    found = check_site(tmp_path, 0)
 
     assert [fault.replace(f"{tmp_path}/", "").split(": expected")[0] for fault in found.faults] == [
         "site.yaml:5:3: devices.flat",

@@ -1,6 +1,8 @@
 """bridge.control: a real Unix socket, a blocking client in a thread, the server in the loop."""
 
 import asyncio
+import os
+import pwd
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -10,14 +12,18 @@ from typing import Any
 import pytest
 
 from bridge.control.client import ControlClient
-from bridge.control.protocol import SOCKET_NAME, ControlError
+from bridge.control.protocol import CALLER, SOCKET_NAME, ControlError
 from bridge.control.server import MAX_CLIENTS, ControlServer
 
 pytestmark = pytest.mark.real_time
 
 
 async def echo(arguments: dict[str, Any]) -> Any:
-    return arguments
+    return {key: value for key, value in arguments.items() if key != CALLER}
+
+
+async def who(arguments: dict[str, Any]) -> Any:
+    return arguments[CALLER]
 
 
 async def refuse(arguments: dict[str, Any]) -> Any:
@@ -45,7 +51,7 @@ async def ended(reader: asyncio.StreamReader) -> bool:
 
 @pytest.fixture
 async def state_dir(tmp_path: Path) -> AsyncIterator[Path]:
-    server = ControlServer(tmp_path, {"echo": echo, "refuse": refuse}, {"count": count, "forever": forever})
+    server = ControlServer(tmp_path, {"echo": echo, "who": who, "refuse": refuse}, {"count": count, "forever": forever})
     await server.start()
     yield tmp_path
     await server.stop()
@@ -60,13 +66,19 @@ async def test_an_answer_comes_back(state_dir: Path) -> None:
     assert await asyncio.to_thread(ask, state_dir, "echo", a=[1, "x"]) == {"a": [1, "x"]}
 
 
+async def test_the_bridge_knows_from_the_kernel_who_asks(state_dir: Path) -> None:
+    answer = await asyncio.to_thread(ask, state_dir, "who", caller="somebody else")
+
+    assert answer == pwd.getpwuid(os.getuid()).pw_name
+
+
 async def test_a_refusal_is_told_in_words(state_dir: Path) -> None:
     with pytest.raises(ControlError, match="expected a point, found nonsense"):
         await asyncio.to_thread(ask, state_dir, "refuse", point="nonsense")
 
 
 async def test_an_unknown_request_names_the_known_ones(state_dir: Path) -> None:
-    with pytest.raises(ControlError, match="expected one of echo, refuse, found dance"):
+    with pytest.raises(ControlError, match="expected one of echo, refuse, who, found dance"):
         await asyncio.to_thread(ask, state_dir, "dance")
 
 

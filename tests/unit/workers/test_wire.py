@@ -7,15 +7,17 @@ from hypothesis import strategies as st
 
 from bridge.core.alarm import Alarm
 from bridge.core.command import Command, Origin
-from bridge.core.errors import FrameError
+from bridge.core.errors import FrameError, RawFailure
+from bridge.core.login import Admission, LoginResult
 from bridge.core.point import NEVER_READ
 from bridge.core.quality import Quality
+from bridge.core.rights import Right
 from bridge.link import wire
 from tests.support.workers import definition, sample
 
 ORIGIN = Origin("dnp3", "10.0.0.7:20000", "")
 # A change of these bytes is a change of WIRE_VERSION.
-GOLDEN_2 = {
+GOLDEN = {
     "hello": (wire.Hello(1, "snmp", b"\x80", "var"), "0000000f950101a4736e6d70c40180a3766172"),
     "defs": (
         wire.Definitions(0, [definition(7)], []),
@@ -29,11 +31,31 @@ GOLDEN_2 = {
         wire.CommandRequest(3, Command(7, True, ORIGIN, 5)),
         "000000249316039507c393a4646e7033ae31302e302e302e373a3230303030a005a6646972656374",
     ),
+    "login": (wire.LoginRequest(4, "10.0.0.7", "anna", b"x", 5), "00000015961e04a831302e302e302e37a4616e6e61c4017805"),
+    "login done": (
+        wire.LoginDone(4, LoginResult(Admission.ADMITTED, "viewer", (Right.READ,))),
+        "0000001a930f0493a861646d6974746564a676696577657291a472656164",
+    ),
+    "write refused": (
+        wire.WriteRefused(ORIGIN, "unit 1", "exception 0x01", 2),
+        "0000002f951d93a4646e7033ae31302e302e302e373a3230303030a0a6756e69742031ae657863657074696f6e203078303102",
+    ),
     "stop": (wire.Stop(), "00000002910a"),
     "raw": (
         wire.RawRequest(4, "riser", "10.0.0.9:1", 11, b"\x03\0\0\0\2", 5, 0.5),
         "00000026981704a57269736572aa31302e302e302e393a310bc405030000000205cb3fe0000000000000",
     ),
+    # came with the grant TUNNELS; no other worker sees them
+    "tunnel open": (
+        wire.TunnelOpen(5, "riser", "10.0.0.9:1", 30.0),
+        "0000001d951805a57269736572aa31302e302e302e393a31cb403e000000000000",
+    ),
+    "tunnel send": (wire.TunnelSend(5, b"ask"), "00000008931905c40361736b"),
+    "tunnel read": (wire.TunnelRead(5, 4), "00000004931a0504"),
+    "tunnel end": (wire.TunnelEnd(5), "00000003921b05"),
+    "tunnel taken": (wire.TunnelTaken(5, 3), "00000004930b0503"),
+    "tunnel bytes": (wire.TunnelBytes(5, b"told"), "00000009930c05c404746f6c64"),
+    "tunnel over": (wire.TunnelOver(5, RawFailure.IDLE, ""), "00000009940d05a469646c65a0"),
     # came with the grant ALARMS; no other worker sees them
     "alarms": (
         wire.Alarms([Alarm(7, "over", "Over", "m", 3, 150, 1)]),
@@ -46,7 +68,7 @@ GOLDEN_2 = {
 }
 
 
-@pytest.mark.parametrize(("frame", "wanted"), GOLDEN_2.values(), ids=GOLDEN_2.keys())
+@pytest.mark.parametrize(("frame", "wanted"), GOLDEN.values(), ids=GOLDEN.keys())
 def test_the_bytes_of_version_2(frame: wire.Frame, wanted: str) -> None:
     assert wire.WIRE_VERSION == 2
     assert wire.encode(frame).hex() == wanted

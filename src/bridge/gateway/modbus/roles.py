@@ -1,4 +1,4 @@
-"""The role a client certificate carries (Modbus/TCP Security V21, R-50 to R-53): UTF8String in an extension."""
+"""The role a client certificate carries (Modbus/TCP Security V21): UTF8String in an extension."""
 
 from cryptography import x509
 from cryptography.x509.oid import ObjectIdentifier

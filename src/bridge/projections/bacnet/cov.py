@@ -7,98 +7,42 @@ A confirmed notification never blocks: one in flight per subscription, later cha
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil, isnan
 
 from bridge.projections.bacnet import wire
 from bridge.projections.bacnet.model import Catalogue, DeviceModel, Entry
+from bridge.projections.bacnet.subscription import CovLimits, Peer, Subscription, SubscriptionRefused
 from bridge.projections.bacnet.values import Shown
+
+__all__ = ["CovEngine", "CovLimits", "Peer", "Subscription", "SubscriptionRefused"]
 
 # Invoke ids of our confirmed notifications; the stack keeps 0..127 (stack/application.py holds it to that).
 FIRST_INVOKE_ID, INVOKE_IDS = 128, 128
-
-
-class SubscriptionRefused(Exception):
-    """A cap is reached: no space in the device, or this peer has its share."""
-
-
-@dataclass(frozen=True, slots=True)
-class CovLimits:
-    """Caps and timing.  Subscriptions are counts, times are seconds."""
-
-    total: int = 200
-    per_peer: int = 16
-    lifetime_s: int = 86_400
-    timeout_s: float = 3.0
-    retries: int = 3
-    # Confirmed notifications in flight to one peer.
-    window: int = 4
-
-
-class Peer:
-    """A subscriber's address and the way to it; `send` takes a bare APDU."""
-
-    __slots__ = ("count", "in_flight", "key", "next_invoke_id", "queue", "send")
-
-    def __init__(self, key: object, send: Callable[[bytes, bool], None]) -> None:
-        self.key = key
-        self.send = send
-        self.count = 0
-        self.in_flight: dict[int, tuple[float, int, Subscription, bytes]] = {}
-        self.queue: deque[Subscription] = deque()
-        self.next_invoke_id = 0
-
-
-class Subscription:
-    """One line of Active_COV_Subscriptions."""
-
-    __slots__ = (
-        "confirmed",
-        "dirty",
-        "expires",
-        "increment",
-        "nibble",
-        "other",
-        "peer",
-        "position",
-        "prefix",
-        "process_id",
-        "prop",
-        "reported",
-        "value",
-        "waiting",
-    )
-
-    def __init__(self, peer: Peer, process_id: int, position: int, prop: int | None, prefix: bytes) -> None:
-        self.peer = peer
-        self.process_id = process_id
-        self.position = position
-        self.prop = prop
-        # Subscribed to a property other than present-value.
-        self.other = prop is not None and prop != wire.PRESENT_VALUE
-        self.prefix = prefix
-        self.confirmed = False
-        # Loop time; 0 is indefinite.
-        self.expires = 0.0
-        self.increment = 0.0
-        self.value: Shown = 0.0
-        self.nibble = -1
-        # Octets of a property other than present-value as last reported.
-        self.reported = b""
-        self.waiting = False
-        self.dirty = False
+# Notifications sent at once, and the seconds until the next as many: a dead meter moves all its points in one moment,
+# and the socket of a BMS has room for some hundred datagrams.
+BURST, PACE_S = 50, 0.005
 
 
 class CovEngine:
     """All subscriptions of one process. Runs on the loop that writes the image."""
 
     def __init__(
-        self, catalogue: Catalogue, clock: Callable[[], float], limits: CovLimits, may_initiate: Callable[[], bool]
+        self,
+        catalogue: Catalogue,
+        clock: Callable[[], float],
+        limits: CovLimits,
+        may_initiate: Callable[[], bool],
+        later: Callable[[float, Callable[[], None]], object],
     ) -> None:
+        """`later(seconds, call)`: the loop's call_later."""
         self.catalogue = catalogue
         self.clock = clock
         self.limits = limits
         self.may_initiate = may_initiate
+        self._later = later
+        self._paced: deque[Subscription] = deque()
+        self._window_ends = 0.0
+        self._in_window = 0
         self.at: dict[int, list[Subscription]] = {}
         self.by_key: dict[tuple[object, int, int, int | None], Subscription] = {}
         self.peers: dict[object, Peer] = {}
@@ -175,9 +119,34 @@ class CovEngine:
             if s.waiting:
                 s.dirty = True
                 continue
+            if not self._has_room():
+                s.waiting = s.dirty = True
+                self._paced.append(s)
+                continue
             if not tail and not s.other:
                 tail = self._tail(position, wire.PRESENT_VALUE)
             self._notify(s, value, nibble, b"" if s.other else tail)
+
+    def _has_room(self) -> bool:
+        """Take one place in the burst under way; when there is none, see to it that there will be."""
+        now = self.clock()
+        if now >= self._window_ends and not self._paced:
+            self._window_ends, self._in_window = now + PACE_S, 0
+        if self._in_window < BURST:
+            self._in_window += 1
+            return True
+        if not self._paced:
+            self._later(PACE_S, self._go_on)
+        return False
+
+    def _go_on(self) -> None:
+        """Send what had to wait, with the newest value."""
+        for _ in range(min(BURST, len(self._paced))):
+            s = self._paced.popleft()
+            s.waiting = False
+            self._again(s)
+        if self._paced:
+            self._later(PACE_S, self._go_on)
 
     def _moved(self, s: Subscription, value: Shown, nibble: int) -> bool:
         if nibble != s.nibble:

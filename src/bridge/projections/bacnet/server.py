@@ -57,7 +57,8 @@ class Server:
             retries=plan.cov.retries,
         )
         speaking = _Speaking()
-        engine = CovEngine(catalogue, asyncio.get_running_loop().time, limits, speaking.may)
+        loop = asyncio.get_running_loop()
+        engine = CovEngine(catalogue, loop.time, limits, speaking.may, loop.call_later)
         commands = Commands(catalogue, ctx.commands, ctx.clock, plan.write_timeout_s)
         receiver = _Receiver()
         datagrams = Datagrams(receiver.received)

@@ -74,6 +74,7 @@ class MasterBackend:
     def __init__(self, plan: MasterPlan, commands: Commands, time_base: TimeBase) -> None:
         self._plan, self._commands, self._time = plan, commands, time_base
         self._asker: Asker | None = None
+        self._sets_time = Permit.TIME in plan.permits
 
     def attach(self, asker: Asker) -> None:
         """Tell whose backend this is: the master is made with its backend."""
@@ -83,7 +84,7 @@ class MasterBackend:
         return self._time.now_ms()
 
     def needs_time(self) -> bool:
-        return Permit.TIME in self._plan.permits and not self._time.written
+        return self._sets_time and not self._time.written
 
     def write_time(self, time_ms: int) -> bool:
         self._time.set(time_ms)
@@ -92,7 +93,10 @@ class MasterBackend:
         return True
 
     def select(self, control: Control) -> CommandStatus:
-        return self._checked(control)[0]
+        status = self._checked(control)[0]
+        if status is not CommandStatus.SUCCESS:
+            self._refused(control, status)
+        return status
 
     def operate(self, control: Control, ticket: int) -> CommandStatus | None:
         status, command = self._checked(control)
@@ -127,9 +131,17 @@ class MasterBackend:
             self._asker.command_done(ticket, status)
 
     def _tell(self, control: Control, status: CommandStatus) -> None:
-        key = "controls_done" if status is CommandStatus.SUCCESS else "controls_refused"
-        self._commands.counters[key] += 1
+        if status is CommandStatus.SUCCESS:
+            self._commands.counters["controls_done"] += 1
+        else:
+            self._refused(control, status)
         self._commands.report(control, status)
+
+    def _refused(self, control: Control, status: CommandStatus) -> None:
+        self._commands.counters["controls_refused"] += 1
+        peer = self._asker.peer if self._asker is not None else ""
+        where = (control.type.value, control.index, status.name.lower())
+        _log.warning("control_refused master=%d peer=%s type=%s index=%d status=%s", self._plan.address, peer, *where)
 
 
 def command_event(control: Control, status: CommandStatus, event_class: int, time_ms: int) -> Event:

@@ -12,6 +12,7 @@ from typing import cast
 
 from bridge.projections.dnp3.link import LinkDecoder, LinkFrame
 from bridge.projections.dnp3.masters import Master, Masters
+from bridge.projections.dnp3.probe import NO_PORT
 
 _log = logging.getLogger("bridge.dnp3")
 # Bytes a peer may leave unread before we stop reading from it: one integrity poll of 10,000 points.
@@ -43,7 +44,7 @@ class Connection(asyncio.Protocol):
         self.opened_s = self._masters.now_s()
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if peer else ""
-        self._candidates = self._masters.candidates(self._peer, int(peer[1]) if peer else 0)
+        self._candidates = self._masters.candidates(self._peer, int(peer[1]) if peer else NO_PORT)
         if not self._candidates:
             self._counters["refused_peer"] += 1
             _log.warning("refused_peer peer=%s", self._peer)

@@ -71,6 +71,11 @@ class EventBuffer:
         """Tell whether the class holds events that no unconfirmed response carries."""
         return self._waiting[event_class] > 0
 
+    def indications(self) -> int:
+        """Return the bits of the first IIN octet that tell which classes wait: 2, 4 and 8."""
+        waiting = self._waiting
+        return (2 if waiting[1] else 0) | (4 if waiting[2] else 0) | (8 if waiting[3] else 0)
+
     def select(self, classes: Iterable[int], point_type: PointType | None, limit: int) -> list[Event]:
         """Return events not yet written, in the order they happened, at most `limit`."""
         written = self._written

@@ -11,7 +11,7 @@ from bridge.projections.dnp3.flags import FlagTable
 from bridge.projections.dnp3.objects import PointType
 from bridge.projections.dnp3.plan import Shown
 from bridge.projections.dnp3.strings import octets
-from bridge.projections.dnp3.table import PointConfig
+from bridge.projections.dnp3.table import PointConfig, PointTable
 from bridge.projections.dnp3.tables import PointTables
 from bridge.projections.dnp3.time_base import TimeBase
 
@@ -22,7 +22,7 @@ Convert = Callable[[Value], float]
 
 
 class _Place(NamedTuple):
-    type: PointType
+    table: PointTable
     number: int
     convert: Convert
     flags: FlagTable
@@ -43,7 +43,7 @@ class Feed:
                 self._strings[place.index] = place.number
                 continue
             convert = converter(points.definition(place.index), place.type)
-            made = _Place(place.type, place.number, convert, flag_tables[place.type])
+            made = _Place(self.tables[place.type], place.number, convert, flag_tables[place.type])
             self._places[place.index] = (*self._places.get(place.index, ()), made)
         self.update([(index, points.get(index)) for index in self.indexes()])
 
@@ -52,13 +52,13 @@ class Feed:
 
     def update(self, batch: Batch) -> None:
         """Take changed samples; also what the point image says when the core is lost."""
-        update, offset_ms = self.tables.update, self._time_base.offset_ms
+        take, offset_ms = self.tables.take, self._time_base.offset_ms
         for index, sample in batch:
             quality = sample.quality
             time_ms = sample.source_ns // _NS_PER_MS + offset_ms
             synced = not quality & _UNSYNCED
             for place in self._places.get(index, ()):
-                update(place.type, place.number, place.convert(sample.value), place.flags[quality], time_ms, synced)
+                take(place.table, place.number, place.convert(sample.value), place.flags[quality], time_ms, synced)
             if index in self._strings:
                 self.tables.update_string(self._strings[index], octets(str(sample.value or "")), time_ms)
 

@@ -1,6 +1,16 @@
 """The secondary station of the data link: answers to reset, test, status and confirmed data."""
 
-from bridge.projections.dnp3.link import DIRECTION, FCB, FCV, PRIMARY, LinkFrame, Primary, Secondary, encode_frame
+from bridge.projections.dnp3.link import (
+    DIRECTION,
+    FCB,
+    FCV,
+    PRIMARY,
+    LinkFrame,
+    Primary,
+    Secondary,
+    encode_frame,
+    encode_segment,
+)
 
 # Seen from the outstation: direction bit clear, primary, unconfirmed user data.
 SEND_DATA = PRIMARY | Primary.UNCONFIRMED_USER_DATA
@@ -46,9 +56,10 @@ class LinkStation:
     def ask_status(self) -> bytes:
         return encode_frame(ASK_STATUS, self._remote, self._local)
 
-    def data(self, segments: list[bytes]) -> bytes:
+    def data(self, segments: list[tuple[int, bytes]]) -> bytes:
+        """Return the frames of transport segments: header octet and part of the fragment."""
         local, remote = self._local, self._remote
-        return b"".join([encode_frame(SEND_DATA, remote, local, segment) for segment in segments])
+        return b"".join([encode_segment(SEND_DATA, remote, local, header, part) for header, part in segments])
 
     def _answer(self, function: Secondary) -> bytes:
         return encode_frame(function, self._remote, self._local)

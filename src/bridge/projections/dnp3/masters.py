@@ -6,6 +6,7 @@ the older. When every master is connected, one more connection has a second to s
 """
 
 import ipaddress
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from bridge.projections.dnp3.plan import MasterPlan
 from bridge.projections.dnp3.session import OutstationSession
 from bridge.projections.dnp3.tables import PointTables
 
+_log = logging.getLogger("bridge.dnp3")
 # Seconds between calls of `tick`.
 TICK_S = 0.25
 # Seconds that a connection has to show whose it is when every master has one: BARS L2 asks for a refusal within one.
@@ -42,6 +44,8 @@ class Master:
         self.session = OutstationSession(plan, tables, backend, about)
         self.carrier: Carrier | None = None
         self.peer = ""
+        # refused requests that the log has heard of
+        self.told_refused = 0
 
     def admits(self, peer: str) -> bool:
         if not self.networks:
@@ -120,12 +124,18 @@ class Masters:
                 master.carrier.close()
 
     def count(self, counters: dict[str, int]) -> None:
-        """Sum up what the sessions have seen."""
+        """Sum up what the sessions have seen; log what was refused."""
         sessions = [master.session for master in self.all]
         counters["requests"] = sum(session.requests for session in sessions)
         counters["refused_functions"] = sum(session.refused for session in sessions)
         counters["confirm_timeouts"] = sum(session.timeouts for session in sessions)
         counters["events_lost"] = sum(session.events.lost for session in sessions)
+        for master in self.all:
+            if master.session.refused != master.told_refused:
+                master.told_refused = master.session.refused
+                _log.warning(
+                    "function_refused master=%d peer=%s count=%d", master.plan.address, master.peer, master.told_refused
+                )
 
     def changed(self) -> None:
         """Points changed: send unsolicited responses at once."""

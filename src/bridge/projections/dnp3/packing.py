@@ -10,7 +10,8 @@ from bridge.projections.dnp3.objects import Flag, Layout
 _LIMITS = {"i": (-(1 << 31), (1 << 31) - 1), "h": (-(1 << 15), (1 << 15) - 1)}
 _MASKS = {"I": 0xFFFFFFFF, "H": 0xFFFF}
 _FLOAT32_MAX = 3.4028234663852886e38
-_TIME_MASK = (1 << 48) - 1
+# ms since 1970 in the 48 bits of a DNP3 time.
+TIME_MAX = (1 << 48) - 1
 _ASCII_BIT = bytes(0x31 if flags & 0x80 else 0x30 for flags in range(256))
 
 
@@ -107,4 +108,4 @@ def fits(layout: Layout, values: Sequence[float]) -> bool:
 
 
 def clamp_time(time_ms: int) -> int:
-    return min(max(time_ms, 0), _TIME_MASK)
+    return min(max(time_ms, 0), TIME_MAX)

@@ -9,12 +9,15 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 
 from bridge.core.errors import ProjectionError
 from bridge.core.listener import Listener
 from bridge.projections.dnp3.link import DIRECTION, PRIMARY, LinkDecoder, Primary, encode_frame
 from bridge.projections.dnp3.plan import MasterPlan
 
+# Port of a peer that has none: our own question past the listener.
+NO_PORT = 0
 # Seconds for connection and answer: S10 and R4 ask for an answer within one.
 ANSWER_S = 3.0
 # IEEE 1815-2012, 9.2.4: 0xFFF0 to 0xFFFB are reserved, so that no configured master has one.
@@ -31,7 +34,11 @@ _RESPONSE = 129
 
 
 async def ask(listener: Listener, port: int, own_ports: set[int]) -> None:
-    """`own_ports`: where the server looks up that we are its own. Raises: OSError, TimeoutError, ProjectionError."""
+    """
+    `own_ports`: where the server looks up that we are its own.
+
+    Raises: OSError (also ssl.SSLError), TimeoutError, ProjectionError.
+    """
     host = _EVERY_ADDRESS.get(listener.bind, listener.bind)
     context = None if listener.tls is None else _own_server(listener.tls.certificate, listener.tls.key)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -43,14 +50,29 @@ async def ask(listener: Listener, port: int, own_ports: set[int]) -> None:
         try:
             async with asyncio.timeout(ANSWER_S):
                 await asyncio.get_running_loop().sock_connect(sock, (host, port))
-                await _talk(sock, context)
+                name = "" if context is not None else None
+                await _talk(*await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name))
         finally:
             own_ports.discard(own)
 
 
-async def _talk(sock: socket.socket, context: ssl.SSLContext | None) -> None:
-    name = "" if context is not None else None
-    reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name)
+async def ask_inside(make: Callable[[], asyncio.Protocol], own_ports: set[int]) -> None:
+    """
+    Ask a connection past the listener: for one whose TLS asks for a certificate we cannot have.
+
+    Raises: as `ask`.
+    """
+    ours, theirs = socket.socketpair()
+    own_ports.add(NO_PORT)
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await asyncio.get_running_loop().connect_accepted_socket(make, theirs)
+            await _talk(*await asyncio.open_connection(sock=ours))
+    finally:
+        own_ports.discard(NO_PORT)
+
+
+async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     decoder = LinkDecoder()
     try:
         writer.write(_QUESTION)

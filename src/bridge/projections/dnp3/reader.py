@@ -42,7 +42,10 @@ _DEADBANDS_PER_HEADER = 50
 
 
 class ReadPlan:
-    """What a READ asks for. `iin` collects what could not be given."""
+    """
+    What a READ asks for. `iin` collects what could not be given. `is_repeatable`: the answer is the same as long as no
+    point changes and no event waits.
+    """
 
     def __init__(self, tables: PointTables, events: EventBuffer, about: Mapping[int, bytes], now_ms: int) -> None:
         self._tables = tables
@@ -55,6 +58,7 @@ class ReadPlan:
         self._class_limit = 0
         self._taken: set[int] = set()
         self.iin = Iin.NONE
+        self.is_repeatable = True
 
     def plan(self, headers: Sequence[ObjectHeader], indications: int) -> list[Piece]:
         """`indications`: what a READ of group 80 tells."""
@@ -69,12 +73,15 @@ class ReadPlan:
             elif group in EVENT_TYPES:
                 self._plan_event(header)
             elif group == _DEADBANDS:
+                self.is_repeatable = False
                 self._plan_deadbands(header)
             elif group == _ATTRIBUTES:
                 self._plan_attributes(header)
             elif (group, variation) == (_TIME, 1):
+                self.is_repeatable = False
                 self._static_pieces.append(BytesPiece(b"\x32\x01\x07\x01" + self._now_ms.to_bytes(6, "little")))
             elif (group, variation) == (_INDICATIONS, 1):
+                self.is_repeatable = False
                 self._static_pieces.append(BytesPiece(b"\x50\x01\x00\x00\x0f" + indications.to_bytes(2, "little")))
             else:
                 self.iin |= Iin.OBJECT_UNKNOWN
@@ -107,6 +114,8 @@ class ReadPlan:
             self.iin |= Iin.PARAM_ERROR
 
     def _add_events(self, classes: Sequence[int], point_type: PointType | None, limit: int, variation: int) -> None:
+        if not len(self._events):
+            return
         chosen = self._events.select(classes, point_type, limit)
         fresh: list[Event] = [event for event in chosen if event.number not in self._taken]
         self._taken.update(event.number for event in fresh)

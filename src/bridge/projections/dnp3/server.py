@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 import msgspec
 
+from bridge.core.errors import ProjectionError
 from bridge.core.listener import Listener
 from bridge.core.point import Batch
 from bridge.core.ports import Listening, Projection, ProjectionContext
@@ -16,6 +16,7 @@ from bridge.projections.dnp3.attributes import attributes
 from bridge.projections.dnp3.backend import Commands, MasterBackend, command_event, outputs_of
 from bridge.projections.dnp3.connection import Connection
 from bridge.projections.dnp3.controls import CommandStatus, Control
+from bridge.projections.dnp3.export import own_version
 from bridge.projections.dnp3.feed import Feed
 from bridge.projections.dnp3.masters import TICK_S, Master, Masters
 from bridge.projections.dnp3.plan import Plan
@@ -49,6 +50,7 @@ class _Open:
     listener: Listener
     listening: Listening
     masters: Masters
+    counters: dict[str, int]
 
 
 class Server:
@@ -56,6 +58,8 @@ class Server:
 
     def __init__(self) -> None:
         self._open: _Open | None = None
+        # the listener asks for a certificate that our own is not
+        self._refuses_us = False
 
     async def run(self, ctx: ProjectionContext) -> None:
         plan = ctx.plan
@@ -77,7 +81,7 @@ class Server:
                     if master.plan.serial is not None:
                         tasks.create_task(SerialLine(master, master.plan.serial, ctx.counters).run())
                 listening = await ctx.listeners.stream(lambda: Connection(masters, ctx.counters), plan.listener)
-                self._open = _Open(plan.listener, listening, masters)
+                self._open = _Open(plan.listener, listening, masters, ctx.counters)
                 ctx.ready()
                 while True:
                     await asyncio.sleep(TICK_S)
@@ -96,10 +100,24 @@ class Server:
         return self._open.listening.port
 
     async def probe(self) -> None:
-        """Raises: as `probe.ask`."""
+        """
+        Raises: as `probe.ask`.
+
+        A listener that asks for a certificate of another authority refuses our own: then it has answered, and a
+        connection is asked directly.
+        """
         now = self._open
         assert now is not None, "probe before run"
-        await probe.ask(now.listener, now.listening.port, now.masters.own_ports)
+        refused = now.counters.get("refused_tls", 0)
+        if not self._refuses_us:
+            try:
+                await probe.ask(now.listener, now.listening.port, now.masters.own_ports)
+            except (OSError, ProjectionError):
+                self._refuses_us = now.counters.get("refused_tls", 0) != refused
+                if not self._refuses_us:
+                    raise
+        if self._refuses_us:
+            await probe.ask_inside(lambda: Connection(now.masters, now.counters), now.masters.own_ports)
 
 
 def _masters(
@@ -126,14 +144,6 @@ def _masters(
         made.append(master)
     *masters, asking = made
     return Masters(masters, asking, asyncio.get_running_loop().time)
-
-
-def own_version() -> str:
-    """Return the version of the installed bridge; a source tree has none."""
-    try:
-        return version("meterbridge")
-    except PackageNotFoundError:
-        return "0"
 
 
 def _nothing() -> None:

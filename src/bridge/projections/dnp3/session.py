@@ -24,7 +24,7 @@ from bridge.projections.dnp3.application import (
     response,
 )
 from bridge.projections.dnp3.controls import CommandStatus
-from bridge.projections.dnp3.events import CLASSES, EventBuffer
+from bridge.projections.dnp3.events import EventBuffer
 from bridge.projections.dnp3.functions import Backend, Functions
 from bridge.projections.dnp3.link import BROADCAST, BROADCAST_SHALL_CONFIRM, LinkFrame
 from bridge.projections.dnp3.link_station import LinkStation
@@ -32,11 +32,11 @@ from bridge.projections.dnp3.operations import Reply
 from bridge.projections.dnp3.pieces import Piece, Writer
 from bridge.projections.dnp3.plan import MasterPlan
 from bridge.projections.dnp3.reader import ReadPlan
+from bridge.projections.dnp3.replay import Replay
 from bridge.projections.dnp3.tables import PointTables
 from bridge.projections.dnp3.transport import Reassembler, Segmenter
 from bridge.projections.dnp3.unsolicited import RESPONSE_HEADER, Unsolicited
 
-_CLASS_BITS = {1: int(Iin.CLASS_1), 2: int(Iin.CLASS_2), 3: int(Iin.CLASS_3)}
 _BROADCAST, _OVERFLOW = int(Iin.BROADCAST), int(Iin.OVERFLOW)
 _RESTART, _NEED_TIME = int(Iin.RESTART), int(Iin.NEED_TIME)
 # What a broadcast may do. Never a control: nobody would hear whether it worked.
@@ -68,7 +68,8 @@ class OutstationSession:
         self.requests = self.refused = self._timeouts = 0
         self._tables, self._backend, self._about = tables, backend, about or {}
         self._functions = Functions(plan, tables, backend)
-        self._unsolicited = Unsolicited(plan, self.events, self._indications)
+        self._unsolicited = Unsolicited(plan, self.events, self._tell_indications)
+        self._replay = Replay(tables, self.events)
         self._reset(0.0)
         self._connected = False
         tables.subscribe(self.events.add)
@@ -224,7 +225,7 @@ class OutstationSession:
 
     def _answer(self, sequence: int, reply: Reply) -> None:
         control = FIR | FIN | sequence | (CON if self._broadcast_until_confirm else 0)
-        self._last_response = response(control, self._indications() | int(reply.iin), reply.body)
+        self._last_response = response(control, self._tell_indications() | int(reply.iin), reply.body)
         self._send(self._last_response)
 
     def _on_broadcast(self, fragment: bytes, destination: int, now_s: float) -> None:
@@ -241,13 +242,9 @@ class OutstationSession:
 
     def _indications(self) -> int:
         # Plain integers: the `|` of an IntFlag is a Python call, and this runs for every fragment.
-        iin = 0
+        iin = self.events.indications()
         if self._broadcast:
             iin |= _BROADCAST
-            self._broadcast = self._broadcast_until_confirm
-        for event_class in CLASSES:
-            if self.events.waiting(event_class):
-                iin |= _CLASS_BITS[event_class]
         if self.events.overflow:
             iin |= _OVERFLOW
         if self._functions.restart:
@@ -256,15 +253,27 @@ class OutstationSession:
             iin |= _NEED_TIME
         return iin
 
+    def _tell_indications(self) -> int:
+        """As `_indications`, for a response that is sent: a broadcast is told once, or until it is confirmed."""
+        iin = self._indications()
+        self._broadcast = self._broadcast_until_confirm
+        return iin
+
     # --- reads and confirms -----------------------------------------------------------------------
 
     def _read(self, request: Request, now_s: float) -> None:
+        again = self._replay.find(request.body)
+        if again is not None:
+            self._replay.begin(None, 0)
+            self._send_fragment(_Series(request.sequence, 0.0, *again), FIR, now_s)
+            return
         plan = ReadPlan(self._tables, self.events, self._about, self._backend.now_ms())
         try:
             pieces = plan.plan(parse_read(request.body), self._indications())
         except RequestError as refusal:
             self._answer(request.sequence, Reply(refusal.iin))
             return
+        self._replay.begin(request.body if plan.is_repeatable else None, int(plan.iin))
         self._send_fragment(_Series(request.sequence, 0.0, pieces, int(plan.iin)), FIR, now_s)
 
     def _send_fragment(self, series: _Series, first: int, now_s: float) -> None:
@@ -277,7 +286,9 @@ class OutstationSession:
         self.events.mark_written(writer.events)
         confirm = bool(rest or writer.events or self._broadcast_until_confirm)
         control = first | series.sequence | (0 if rest else FIN) | (CON if confirm else 0)
-        self._send(response(control, self._indications() | series.iin, b"".join(writer.parts)))
+        body = b"".join(writer.parts)
+        self._replay.add(body, not rest, bool(writer.events))
+        self._send(response(control, self._tell_indications() | series.iin, body))
         until_s = now_s + self.plan.confirm_timeout_s
         self._series = series._replace(until_s=until_s, pieces=rest) if confirm else None
 

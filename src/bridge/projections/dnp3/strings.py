@@ -36,6 +36,7 @@ class StringTable:
     def __init__(self, classes: dict[int, int]) -> None:
         self.values = dict.fromkeys(sorted(classes), NO_STRING)
         self.classes = classes
+        self.changes = 0
 
     def runs_between(self, start: int, stop: int) -> list[StringRun]:
         """Return the existing strings of `start` to `stop` (exclusive), neighbours of one size together."""
@@ -45,6 +46,7 @@ class StringTable:
         """Keep a string; tell whether it is an event. Raises: KeyError."""
         changed = self.values[index] != data
         self.values[index] = data
+        self.changes += changed
         return changed and self.classes[index] > 0
 
     def assign_class(self, start: int, stop: int, event_class: int) -> int:

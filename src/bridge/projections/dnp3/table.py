@@ -70,6 +70,11 @@ class PointTable:
     def __init__(self, point_type: PointType, points: Iterable[PointConfig]) -> None:
         """Raises: ValueError for an index beyond INDEX_LIMIT or a variation that is not known."""
         self.type = point_type
+        self._counts = point_type in _COUNTERS
+        # the lowest bit of the state in the flags of a binary, 0 for other types
+        self._shift = 0 if point_type not in _BITS else 6 if point_type is PointType.DOUBLE_BIT else 7
+        # changes of any value, time or flags
+        self.changes = 0
         self.groups = GROUPS[point_type]
         self.points = {point.index: point for point in points}
         self.size = max(self.points, default=-1) + 1
@@ -146,15 +151,16 @@ class PointTable:
         """
         if index not in self.points:
             raise KeyError(f"{self.type.value} {index}")
-        if self.type in _COUNTERS:
-            value = int(value) % _WRAP
-        elif self.type in _BITS:
-            shift = 6 if self.type is PointType.DOUBLE_BIT else 7
+        shift = self._shift
+        if shift:
             flags = flags & (1 << shift) - 1 | int(value) << shift & 0xFF
+        elif self._counts:
+            value = int(value) % _WRAP
         self.flags[index] = flags
         self.values[index] = value
         self.times[index] = time_ms
         self.versions[index // CHUNK_POINTS] += 1
+        self.changes += 1
         if not self.events[index][0]:
             return False
         old_flags, old_value = self.reported[index]
@@ -164,10 +170,10 @@ class PointTable:
         return True
 
     def _beyond(self, index: int, old: float, new: float) -> bool:
-        if self.type in _BITS or old == new:
-            # State is part of the flags.
+        if self._shift or old == new:
+            # The state of a binary is part of its flags.
             return False
-        if self.type in _COUNTERS:
+        if self._counts:
             return (new - old) % _WRAP > self.deadbands[index]
         if new != new:
             return old == old

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bridge.projections.dnp3.events import Event
 from bridge.projections.dnp3.objects import GROUPS, PointType
-from bridge.projections.dnp3.packing import clamp_time
+from bridge.projections.dnp3.packing import TIME_MAX, clamp_time
 from bridge.projections.dnp3.strings import StringTable
 from bridge.projections.dnp3.table import PointConfig, PointTable
 
@@ -21,6 +21,7 @@ class PointTables:
             for point_type, groups in GROUPS.items()
             if groups.static and point_type is not PointType.OCTET_STRING
         }
+        self._all = list(self._tables.values())
         self._listeners: list[Callable[[Event], None]] = []
         # events so far
         self.number = 0
@@ -28,23 +29,31 @@ class PointTables:
     def __getitem__(self, point_type: PointType) -> PointTable:
         return self._tables[point_type]
 
+    def changes(self) -> int:
+        """Return a number that is the same as long as no point has changed."""
+        return sum(table.changes for table in self._all) + self.strings.changes
+
     def subscribe(self, listener: Callable[[Event], None]) -> None:
         self._listeners.append(listener)
 
     def update(
         self, point_type: PointType, index: int, value: float, flags: int, time_ms: int, synced: bool = True
     ) -> None:
+        """As `take`, for the table of a type."""
+        self.take(self._tables[point_type], index, value, flags, time_ms, synced)
+
+    def take(self, table: PointTable, index: int, value: float, flags: int, time_ms: int, synced: bool) -> None:
         """
         Keep a sample and report it as an event if it is one. `synced`: its time comes from a clock that is.
 
         Raises: as `PointTable.update`.
         """
-        time_ms = clamp_time(time_ms)
-        table = self._tables[point_type]
+        if not 0 <= time_ms <= TIME_MAX:
+            time_ms = clamp_time(time_ms)
         if table.update(index, value, flags, time_ms):
             event_class, variation = table.events[index]
             sent = table.flags[index], table.values[index]
-            self._report(Event(self.number + 1, point_type, index, event_class, variation, *sent, time_ms, synced))
+            self._report(Event(self.number + 1, table.type, index, event_class, variation, *sent, time_ms, synced))
 
     def update_string(self, index: int, data: bytes, time_ms: int) -> None:
         """Keep an octet string and report it as an event if it is one. Raises: KeyError."""

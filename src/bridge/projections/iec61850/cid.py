@@ -102,9 +102,11 @@ class _Writer:
         node = add(device, "LN0", lnClass="LLN0", inst="", lnType=self._node_type("LLN0", _LLN0))
         self.first_nodes[meter.inst] = node
         plate = {"vendor": VENDOR, "swRev": self.revision, "d": meter.device, "configRev": "1"}
+        _health(add(node, "DOI", name="Health"), meter)
         _values(add(node, "DOI", name="NamPlt"), {**plate, "ldNs": "IEC 61850-7-4:2007B"})
         node = add(device, "LN", prefix="", lnClass="LPHD", inst="1", lnType=self._node_type("LPHD", _LPHD))
         _values(add(node, "DOI", name="PhyNam"), {"vendor": meter.vendor, "model": meter.model})
+        _health(add(node, "DOI", name="PhyHealth"), meter)
         # the logical device stands for another physical one: the meter
         _values(add(node, "DOI", name="Proxy"), {"stVal": "true"})
         nodes: dict[tuple[str, str, int], Objects] = {}
@@ -168,6 +170,10 @@ class _Writer:
             element = add(section, "EnumType", id=name)
             for ordinal, text in sorted(values.items()):
                 add(element, "EnumVal", ord=str(ordinal)).text = text
+
+
+def _health(instance: Element, meter: Meter) -> None:
+    add(instance, "DAI", name="stVal", sAddr=f"dev:{meter.device}")
 
 
 def _bind(target: Element, cdc: str, item: Item) -> None:

@@ -64,10 +64,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where requests go. `submit` is called in the server thread and returns at once."""
+    """Where requests go, and the clocks. `submit` is called in the server thread and returns at once."""
 
     submit: Callable[[Request], None]
     monotonic_ns: Callable[[], int]
+    utc_ns: Callable[[], int]
     report: Callable[[BaseException], None]
     timeout_ns: int
 

@@ -73,7 +73,7 @@ class IedServer:
             self._listeners.install(self._handle)
             watched = Watched(model)
             self.updates = Updates(
-                library, self._handle, self._model, points, self._listeners, watched, config.deadbands
+                library, self._handle, self._model, points, self._listeners, watched, config.deadbands, desk.utc_ns
             )
         except BaseException:
             self.close()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bridge.core.point import Kind
+from bridge.projections.iec61850.rules import FITTING, Facts, disagreements, missing_objects, missing_parts
 from bridge.projections.iec61850.sclxml import Element, Faults, children, local, read
 from bridge.projections.iec61850.templates import Templates
 from bridge.projections.iec61850.tree import (
@@ -28,22 +28,15 @@ _DOMAIN_LIMIT: Final = 64
 # Report block instances per ReportControl; the name has two digits.
 _INSTANCE_LIMIT: Final = 99
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
-_S_ADDR: Final = re.compile(r"pt:([A-Za-z0-9_.\-]{1,128})")
+_S_ADDR: Final = re.compile(r"(pt|dev):[A-Za-z0-9_.\-]{1,128}")
+# HealthKind: Ok, Warning, Alarm.
+_HEALTH: Final = frozenset({1, 2, 3})
 _CONTROLLABLE: Final = frozenset({"SPC", "DPC", "INC", "ENC", "BSC", "ISC", "APC", "BAC"})
 # IEC 61850-7-2 ctlModel ordinals. The normal-security ones answer before the meter did, so they are refused.
 _STATUS_ONLY: Final = 0
 CONTROL_MODELS: Final = {
     "direct-with-enhanced-security": (3, ("Oper",)),
     "sbo-with-enhanced-security": (4, ("SBOw", "Oper", "Cancel")),
-}
-# What a point may be bound to: its whole range fits.
-FITTING: Final = {
-    Kind.ANALOG: frozenset({"FLOAT32"}),
-    Kind.ACCUMULATOR: frozenset({"INT64"}),
-    Kind.BINARY: frozenset({"BOOLEAN"}),
-    Kind.MULTISTATE: frozenset({"INT32", "INT64", "Enum"}),
-    Kind.TEXT: frozenset({"VisString255", "Unicode255"}),
-    Kind.TIME: frozenset({"VisString255", "Unicode255"}),
 }
 _TRIGGERS: Final = (("dchg", 1), ("qchg", 2), ("dupd", 4), ("period", 8), ("gi", 16))
 _OPTIONS: Final = (
@@ -60,9 +53,9 @@ class _Place:
 
 
 class _Loader:
-    def __init__(self, root: Element, points: Mapping[str, Kind] | None) -> None:
+    def __init__(self, root: Element, facts: Facts | None) -> None:
         self.faults = Faults()
-        self.points = points
+        self.facts = facts
         self.root = root
         self.templates = Templates(root, self.faults)
         self.bindings: list[Binding] = []
@@ -132,6 +125,8 @@ class _Loader:
                 by_name[do_name] = self.templates.overlay(by_name[do_name], doi)
             for item in by_name.values():
                 self._check_object(item, instances.get(item.name, element), inst, f"{inst}/{name}.{item.name}", None)
+            if lacking := missing_objects(ln_class, frozenset(by_name)):
+                self.faults.add(element, f"{name} lacks {', '.join(lacking)}")
             found[name] = _Place(inst, LogicalNode(name, ln_class, tuple(by_name.values())), element)
         if "LLN0" not in found:
             self.faults.add(device, f"LDevice {inst} lacks LLN0")
@@ -139,33 +134,52 @@ class _Loader:
 
     def _check_object(self, item: DataObject, where: Element, device: str, path: str, control: str | None) -> None:
         control = self._control(item, where, path) or control
+        if lacking := missing_parts(item):
+            self.faults.add(where, f"{path} of class {item.cdc} lacks {', '.join(lacking)}")
         has_stamp = item.attribute("q") is not None and item.attribute("t") is not None
         for leaf, attribute in leaves(item.attributes):
             if attribute.s_addr is None:
                 continue
-            match = _S_ADDR.fullmatch(attribute.s_addr)
-            if match is None:
-                self.faults.add(where, f"{path}.{leaf}: sAddr {attribute.s_addr!r} is not pt:device.point")
+            kind, _, name = attribute.s_addr.partition(":")
+            if _S_ADDR.fullmatch(attribute.s_addr) is None:
+                self.faults.add(
+                    where, f"{path}.{leaf}: sAddr {attribute.s_addr!r} is not pt:device.point or dev:device"
+                )
             elif attribute.fc not in ("ST", "MX") or not has_stamp:
                 self.faults.add(where, f"{path}.{leaf}: a bound value must be ST or MX and have q and t beside it")
+            elif kind == "dev":
+                self._check_device(name, where, f"{path}.{leaf}", attribute)
+                self.bindings.append(
+                    Binding("", device, path, leaf, attribute.b_type, _ordinals(attribute), None, name)
+                )
             else:
-                self._check_point(match[1], where, f"{path}.{leaf}", attribute.b_type)
-                self.bindings.append(self._binding(match[1], device, path, leaf, attribute, control))
+                self._check_point(name, where, f"{path}.{leaf}", item, attribute.b_type, control)
+                ordinals = _ordinals(attribute)
+                self.bindings.append(Binding(name, device, path, leaf, attribute.b_type, ordinals, control))
         for sub in item.objects:
             self._check_object(sub, where, device, f"{path}.{sub.name}", control)
 
-    def _check_point(self, point: str, where: Element, leaf: str, b_type: str) -> None:
-        if self.points is None:
-            return
-        kind = self.points.get(point)
-        if kind is None:
-            self.faults.add(where, f"{leaf}: {point!r} is no point that this server shows")
-        elif b_type not in FITTING[kind]:
-            self.faults.add(where, f"{leaf}: {point!r} is {kind.value}, which {b_type} cannot hold")
+    def _check_device(self, device: str, where: Element, leaf: str, attribute: Attribute) -> None:
+        if attribute.b_type != "Enum" or not _HEALTH.issubset(_ordinals(attribute)):
+            self.faults.add(where, f"{leaf}: the health of a device needs an Enum with 1, 2 and 3")
+        if self.facts is not None and device not in self.facts.devices:
+            self.faults.add(where, f"{leaf}: {device!r} is no device that this server shows")
 
-    @staticmethod
-    def _binding(point: str, device: str, path: str, leaf: str, attribute: Attribute, control: str | None) -> Binding:
-        return Binding(point, device, path, leaf, attribute.b_type, frozenset(attribute.enum.values()), control)
+    def _check_point(
+        self, point: str, where: Element, leaf: str, item: DataObject, b_type: str, control: str | None
+    ) -> None:
+        if self.facts is None:
+            return
+        shown = self.facts.points.get(point)
+        if shown is None:
+            self.faults.add(where, f"{leaf}: {point!r} is no point that this server shows")
+            return
+        if b_type not in FITTING[shown.kind]:
+            self.faults.add(where, f"{leaf}: {point!r} is {shown.kind.value}, which {b_type} cannot hold")
+        elif control is not None and not shown.commanded:
+            self.faults.add(where, f"{leaf}: the mapping does not let {point!r} be commanded")
+        for message in disagreements(item, point, shown):
+            self.faults.add(where, f"{leaf}: {message}")
 
     def _control(self, item: DataObject, where: Element, path: str) -> str | None:
         model = item.attribute("ctlModel")
@@ -247,6 +261,10 @@ class _Loader:
         return [replace(block, name=f"{name}{k:02d}") for k in range(1, count + 1)] if indexed else [block]
 
 
+def _ordinals(attribute: Attribute) -> frozenset[int]:
+    return frozenset(attribute.enum.values())
+
+
 def _has_attribute(item: DataObject, path: list[str], fc: str) -> bool:
     attributes = item.attributes
     found: Attribute | None = None
@@ -258,10 +276,10 @@ def _has_attribute(item: DataObject, path: list[str], fc: str) -> bool:
     return found is not None
 
 
-def load(data: bytes, points: Mapping[str, Kind] | None = None) -> Model:
+def load(data: bytes, facts: Facts | None = None) -> Model:
     """
-    Read a CID. `points`: the points there are, by id; None checks no binding against them.
+    Read a CID. `facts`: the points and devices there are; None checks no binding against them.
 
     Raises: CidError with every fault and its line.
     """
-    return _Loader(read(data), points).model()
+    return _Loader(read(data), facts).model()

@@ -113,7 +113,9 @@ class _Running:
         self._points = {definition.id: definition for definition in ctx.points.defs()}
         self.relay: Relaying | None = None
         self._commands: set[asyncio.Task[None]] = set()
-        desk = Desk(self._asked, ctx.clock.monotonic_ns, self._failed, round(plan.control_timeout_s * 1e9))
+        desk = Desk(
+            self._asked, ctx.clock.monotonic_ns, ctx.clock.utc_ns, self._failed, round(plan.control_timeout_s * 1e9)
+        )
         config = ServerConfig(
             Identity(VENDOR, MODEL, own_version()),
             min(plan.listener.max_clients + 1, LIBRARY_CLIENTS),

@@ -17,6 +17,7 @@ from bridge.core.point import Kind
 from bridge.projections.iec61850 import scl
 from bridge.projections.iec61850.cid import cid
 from bridge.projections.iec61850.plan import Plan
+from bridge.projections.iec61850.rules import facts_of
 from bridge.projections.iec61850.sclxml import SIZE_LIMIT, CidError, Fault
 from bridge.projections.iec61850.tree import Model
 
@@ -48,10 +49,11 @@ def folder_of(plan: Plan, state_dir: str) -> Path | None:
     return Path(state_dir) / plan.cid_dir if plan.cid_dir else None
 
 
-def load(plan: Plan, folder: Path | None, points: Mapping[str, Kind]) -> Loaded:
+def load(plan: Plan, folder: Path | None, kinds: Mapping[str, Kind]) -> Loaded:
     """Read and check the CID; seconds for a large one, so not for the loop thread. Raises: OSError."""
+    facts = facts_of(plan, kinds)
     if folder is None:
-        return Loaded(scl.load(cid(plan, MODEL_REVISION), points), "generated from the mapping")
+        return Loaded(scl.load(cid(plan, MODEL_REVISION), facts), "generated from the mapping")
     folder.mkdir(parents=True, exist_ok=True)
     seen = look(folder)
     if len(seen) != 1:
@@ -59,7 +61,7 @@ def load(plan: Plan, folder: Path | None, points: Mapping[str, Kind]) -> Loaded:
     name = seen[0][0]
     try:
         with (folder / name).open("rb") as file:
-            model = scl.load(file.read(SIZE_LIMIT + 1), points)
+            model = scl.load(file.read(SIZE_LIMIT + 1), facts)
     except CidError as exc:
         why = f"{name} refused with {len(exc.faults)} faults, the first: {exc.faults[0]}"
         return Loaded(None, why, exc.faults, seen)

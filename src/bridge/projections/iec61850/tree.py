@@ -109,7 +109,8 @@ class Binding:
     """
     A leaf that a point feeds. `object` is "M1/MMXU1.A.phsA" (q and t are its children), `leaf` "cVal.mag.f".
 
-    `control`: the model of a controllable object that commands the same point, else None.
+    `control`: the model of a controllable object that commands the same point, else None. `health_of`: the device whose
+    health it shows instead of a point.
     """
 
     point: str
@@ -119,6 +120,7 @@ class Binding:
     b_type: str
     ordinals: frozenset[int]
     control: str | None
+    health_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

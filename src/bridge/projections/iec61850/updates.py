@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from bridge.core.point import PointDef, Sample
 from bridge.core.point import Value as PointValue
 from bridge.core.quality import Quality
+from bridge.projections.iec61850.health import DeviceHealth, Health
 from bridge.projections.iec61850.lib61850 import Functions, Handle, made
 from bridge.projections.iec61850.listeners import Listeners, Watched
 from bridge.projections.iec61850.native import DynamicModel, Leaf
-from bridge.projections.iec61850.quality import ClockState, bits, clock_of, utc_time
+from bridge.projections.iec61850.quality import Bits, ClockState, bits, clock_of, utc_time
 from bridge.projections.iec61850.tree import STRING_LIMIT, UNSIGNED, Value
 from bridge.projections.iec61850.values import converter
 
@@ -31,6 +32,7 @@ class _Target:
     """`direct`: the place of a measurand that no BRCB looks for, see `listeners`; 0 = always to be told."""
 
     device: str
+    health: DeviceHealth
     convert: Callable[[PointValue], Value | None]
     leaf: Leaf
     deadband: float
@@ -54,6 +56,7 @@ class Updates:
         listeners: Listeners,
         watched: Watched,
         deadbands: Mapping[str, float],
+        utc_ns: Callable[[], int],
     ) -> None:
         """
         `points`: by id. `watched`: what the BRCBs look for. `deadbands`: point id -> smallest change to pass on, in its
@@ -65,13 +68,22 @@ class Updates:
         # the last stamp made: the points of one reply share their time
         self._stamped = (-1, ClockState.FAILED)
         self._stamp = b""
+        self._utc_ns = utc_ns
+        # device -> what its values are worth, where that is shown, and what is shown
+        self._health: dict[str, DeviceHealth] = {}
+        self._health_leaves: dict[str, list[Leaf]] = {}
+        self._health_shown: dict[str, Health | None] = {}
         for binding, leaf in model.leaves.items():
+            if binding.health_of:
+                self._health_leaves.setdefault(binding.health_of, []).append(leaf)
+                continue
             definition, measurand = points[binding.point], binding.b_type == "FLOAT32"
             direct: Handle = 0
             if measurand and binding.object not in watched:
                 direct = made(library.IedServer_getAttributeValue(server, leaf.value), binding.object)
             target = _Target(
                 binding.device,
+                self._health.setdefault(definition.device, DeviceHealth()),
                 converter(definition.kind, binding),
                 leaf,
                 deadbands.get(binding.point, 0.0) if measurand else 0.0,
@@ -92,8 +104,11 @@ class Updates:
                 pending = self._pending(target, sample)
                 if pending is not None:
                     by_device.setdefault(target.device, []).append(pending)
+        qualified = False
         for batch in by_device.values():
-            self._write(batch)
+            qualified = self._write(batch) or qualified
+        if qualified:
+            self._show_health()
 
     def _pending(self, target: _Target, sample: Sample) -> _Pending | None:
         quality = bits(sample.quality)
@@ -115,8 +130,9 @@ class Updates:
             self._stamped = key
         return self._stamp
 
-    def _write(self, batch: list[_Pending]) -> None:
-        library, server, heard = self._library, self._server, bool(self._listeners)
+    def _write(self, batch: list[_Pending]) -> bool:
+        """Return whether a quality changed."""
+        library, server, heard, changed = self._library, self._server, bool(self._listeners), False
         stamped, qualified = library.IedServer_updateTimestampAttributeValue, library.IedServer_updateQuality
         library.IedServer_lockDataModel(server)
         try:
@@ -126,7 +142,8 @@ class Updates:
                 stamped(server, leaf.time, stamp)
                 if quality != target.quality:
                     qualified(server, leaf.quality, quality)
-                    target.quality = quality
+                    target.health.moved(target.quality, quality)
+                    target.quality, changed = quality, True
                 if value is not None:
                     if target.direct and not heard:
                         library.MmsValue_setFloat(target.direct, value)  # type: ignore[arg-type]
@@ -136,6 +153,26 @@ class Updates:
         finally:
             library.IedServer_unlockDataModel(server)
         self.counts.written += len(batch)
+        return changed
+
+    def _show_health(self) -> None:
+        """A device that never gave a value is shown as a warning of invalid quality."""
+        library, server = self._library, self._server
+        for device, leaves in self._health_leaves.items():
+            standing = self._health.get(device)
+            health = None if standing is None else standing.health
+            if device in self._health_shown and self._health_shown[device] is health:
+                continue
+            self._health_shown[device] = health
+            stamp, quality = utc_time(self._utc_ns()), 0 if health is not None else int(Bits.INVALID)
+            library.IedServer_lockDataModel(server)
+            try:
+                for leaf in leaves:
+                    library.IedServer_updateTimestampAttributeValue(server, leaf.time, stamp)
+                    library.IedServer_updateQuality(server, leaf.quality, quality)
+                    library.IedServer_updateInt32AttributeValue(server, leaf.value, health or Health.WARNING)
+            finally:
+                library.IedServer_unlockDataModel(server)
 
     def _writer(self, b_type: str) -> Callable[[Handle, Handle, object], None]:
         library = self._library

@@ -1,6 +1,7 @@
 """Point image -> Modbus TCP: the projection's life in its worker."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
@@ -16,6 +17,8 @@ from bridge.projections.modbus.plan import SITE_UNIT, Plan
 from bridge.projections.modbus.requests import Requests
 from bridge.projections.modbus.session import Services, Session
 
+# s; from a refusal until the guard has counted it
+_COUNTED_S = 0.05
 # What the guard counts when it turns a connection away.
 _REFUSALS = ("refused_full", "refused_network")
 
@@ -29,7 +32,9 @@ class _Open:
     listening: Listening
 
     def refusals(self) -> int:
-        return sum(self.services.counters.get(name, 0) for name in _REFUSALS)
+        asks_for_certificates = self.listener.tls is not None and self.listener.tls.client_ca
+        names = (*_REFUSALS, "refused_tls") if asks_for_certificates else _REFUSALS
+        return sum(self.services.counters.get(name, 0) for name in names)
 
 
 class Server:
@@ -53,6 +58,7 @@ class Server:
                     ctx.counters,
                     lambda session, request, write: writes.create_task(session.carry_out(request, write)),
                     round(plan.write_timeout_s * 1e9),
+                    ctx.refusals,
                 )
                 listening = await ctx.listeners.stream(lambda: Session(services), plan.listener)
                 self._open = _Open(plan.listener, services, listening)
@@ -73,15 +79,18 @@ class Server:
         """
         Raises: as `probe.ask`.
 
-        When the guard refuses us, because every seat is taken or our own address is not on the list, it has answered,
-        and a session is asked directly: a server that serves as many as it may is well.
+        When the guard refuses us, because every seat is taken, our own address is not on the list or our certificate is
+        for servers only, it has answered, and a session is asked directly: a server that serves as many as it may is
+        well.
         """
         now = self._open
         assert now is not None, "probe before run"
         refusals = now.refusals()
         try:
             await probe.ask(now.listener, now.listening.port, SITE_UNIT)
-        except (ConnectionError, EOFError):
+        except (ConnectionError, EOFError, ssl.SSLError):
+            # the guard counts in its own turn of the loop
+            await asyncio.sleep(_COUNTED_S)
             if now.refusals() == refusals:
                 raise
             await probe.ask_inside(lambda: Session(now.services), SITE_UNIT)

@@ -13,7 +13,8 @@ from typing import cast
 
 from bridge.core.clock import Clock
 from bridge.core.command import Command, Origin
-from bridge.core.ports import CommandPort
+from bridge.core.peer import certificate_user
+from bridge.core.ports import CommandPort, Nobody, RefusalSink
 from bridge.modbus.frame import EXCEPTION_BIT, MAX_MBAP_LENGTH, MIN_MBAP_LENGTH, exception_pdu, tcp_frame
 from bridge.projections.modbus.requests import (
     MOST_READ_REGISTERS,
@@ -85,7 +86,9 @@ class Services:
         counters: dict[str, int],
         spawn: Callable[["Session", tuple[int, int, int], Write], object],
         write_timeout_ns: int,
+        refusals: RefusalSink | None = None,
     ) -> None:
+        self.refusals = refusals or Nobody()
         self.fast, self.requests, self.commands, self.clock = fast_reads(units), requests, commands, clock
         self.counters, self.spawn, self.write_timeout_ns = counters, spawn, write_timeout_ns
         counters.update(dict.fromkeys(COUNTERS, 0))
@@ -103,7 +106,7 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._write: Callable[[bytes], None] = _nowhere
         self._alive: Callable[[], None] = _nothing
-        self._peer = ""
+        self._peer = self._user = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio.Transport
@@ -112,6 +115,7 @@ class Session(asyncio.Protocol):
         self._alive = transport.get_extra_info("alive") or _nothing
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if peer else ""
+        self._user = certificate_user(transport.get_extra_info("peercert"))
         self._counters["connections"] += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -153,7 +157,7 @@ class Session(asyncio.Protocol):
         services = self._services
         transaction, unit_id, function = request
         deadline_ns = services.clock.monotonic_ns() + services.write_timeout_ns
-        origin = Origin("modbus", self._peer, "")
+        origin = Origin("modbus", self._peer, self._user)
         code = 0
         for index, value in write.commands:
             result = await services.commands.submit(Command(index, value, origin, deadline_ns))
@@ -189,6 +193,8 @@ class Session(asyncio.Protocol):
                 self._hold("write under way")
                 self._services.spawn(self, (transaction, unit_id, pdu[0]), reply)
                 break
+            if pdu[0] in WRITES:
+                self._refused(unit_id, pdu, reply)
             replies.append(self._frame(transaction, unit_id, reply))
         else:
             self._hold("others' turn")
@@ -210,6 +216,11 @@ class Session(asyncio.Protocol):
                     "write_refused peer=%s unit_id=%d function=%d code=%d", self._peer, unit_id, function, reply[1]
                 )
         return tcp_frame(transaction, unit_id, reply)
+
+    def _refused(self, unit_id: int, pdu: bytes, reply: bytes) -> None:
+        """Have the core record a write that never became a command."""
+        target = f"unit {unit_id} function {pdu[0]} address {int.from_bytes(pdu[1:3], 'big')}"
+        self._services.refusals.refused(Origin("modbus", self._peer, self._user), target, f"exception {reply[-1]:#04x}")
 
     def _send(self, frames: list[bytes]) -> None:
         data = b"".join(frames)

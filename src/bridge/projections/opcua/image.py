@@ -30,12 +30,18 @@ class Watcher(Protocol):
 class Image:
     """Loop thread only."""
 
-    def __init__(self, points: PointReader, model: Model) -> None:
+    def __init__(self, points: PointReader, model: Model, soon: Callable[[Callable[[], None]], object]) -> None:
+        """`soon`: call a function when the present work is done, once for many watchers."""
         self._get, self._definition, self._model = points.get, points.definition, model
         self._encoders: dict[int, Encoder] = {}
         # by TimestampsToReturn: slot -> the sample and its bytes
         self._encoded: tuple[dict[int, tuple[Sample, bytes]], ...] = ({}, {}, {}, {})
         self._watchers: dict[int, tuple[Watcher, ...]] = {}
+        # points that are watched and not yet subscribed to
+        self._new: set[int] = set()
+        self._subscribe, self._soon = points.subscribe, soon
+        self._unsubscribe: Callable[[], None] | None = None
+        self._due = False
 
     def find(self, key: bytes) -> int | None:
         """Return the slot of an encoded NodeId."""
@@ -92,7 +98,11 @@ class Image:
     def watch(self, slot: int, watcher: Watcher) -> Callable[[], None]:
         """Tell `watcher` of changes; returns what ends it, which may be called twice."""
         index = slot >> 1
-        self._watchers[index] = (*self._watchers.get(index, ()), watcher)
+        others = self._watchers.get(index, ())
+        self._watchers[index] = (*others, watcher)
+        if not others:
+            self._new.add(index)
+            self._resubscribe_soon()
 
         def end() -> None:
             left = tuple(other for other in self._watchers.get(index, ()) if other is not watcher)
@@ -100,16 +110,38 @@ class Image:
                 self._watchers[index] = left
             else:
                 self._watchers.pop(index, None)
+                self._resubscribe_soon()
 
         return end
 
     def update(self, batch: Batch) -> None:
         """Take changes of value or quality from the point table."""
         watchers = self._watchers
-        if not watchers:
-            return
         for index, _ in batch:
             for watcher in watchers.get(index, ()):
+                watcher.mark()
+
+    def close(self) -> None:
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+    def _resubscribe_soon(self) -> None:
+        if not self._due:
+            self._due = True
+            self._soon(self._resubscribe)
+
+    def _resubscribe(self) -> None:
+        """Hear of what is watched and of nothing else; what changed in between is looked at once more."""
+        self._due = False
+        before, self._unsubscribe = self._unsubscribe, None
+        if self._watchers:
+            self._unsubscribe = self._subscribe(list(self._watchers), self.update)
+        if before is not None:
+            before()
+        new, self._new = self._new, set()
+        for index in new:
+            for watcher in self._watchers.get(index, ()):
                 watcher.mark()
 
     def _encode(self, slot: int, sample: Sample, timestamps: int) -> bytes:

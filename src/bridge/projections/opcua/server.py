@@ -1,5 +1,6 @@
 """Point image -> OPC UA: the projection's life in its worker."""
 
+import asyncio
 import socket
 import struct
 from dataclasses import dataclass
@@ -69,8 +70,7 @@ class Server:
             ctx.counters.setdefault(name, 0)
         shown = [ctx.points.definition(index) for index in plan.points]
         model = Model(shown, ctx.points.devices(), ctx.points.definition, plan.writable, plan.ranges)
-        image = Image(ctx.points, model)
-        unsubscribe = ctx.points.subscribe(plan.points, image.update)
+        image = Image(ctx.points, model, asyncio.get_running_loop().call_soon)
         try:
             library, binary = await _library(ctx, plan, model, image)
             await library.iserver.start()
@@ -91,7 +91,7 @@ class Server:
             ctx.ready()
             await binary._close_task_loop()
         finally:
-            unsubscribe()
+            image.close()
             if self._open is not None:
                 self._open.listening.close()
 

@@ -34,7 +34,7 @@ from bridge.projections.opcua.nodes import (
 )
 from bridge.projections.opcua.plan import NAMESPACE_INDEX
 from bridge.projections.opcua.session import Session
-from bridge.projections.opcua.standard import StandardNodes, file_name, save
+from bridge.projections.opcua.standard import StandardNodes, provide
 from bridge.projections.opcua.units import EngineeringUnits
 
 # Nodes of ours kept as objects; a client that browses goes through them meter by meter.
@@ -151,7 +151,7 @@ class LazyServer(InternalServer):
 
     def __init__(self, folder: Path, user_manager: UserManager) -> None:
         super().__init__(user_manager=user_manager)
-        self._path = folder / file_name()
+        self._folder = folder
         self.nodes = Nodes()
         # before the first client
         self.commands: Commands | None = None
@@ -170,16 +170,9 @@ class LazyServer(InternalServer):
         self.aspace.add_datachange_callback = add_to_a_kept_node
 
     async def load_standard_address_space(self, shelf_file: Path | None = None) -> None:
-        """Raises: OSError."""
+        """Raises: OSError, TimeoutError."""
         del shelf_file
-        try:
-            self.nodes.standard = StandardNodes(self._path)
-        except (OSError, ValueError):
-            await super().load_standard_address_space(None)
-            await super()._address_space_fixes()
-            save(self.nodes, self._path)
-            self.nodes.clear()
-            self.nodes.standard = StandardNodes(self._path)
+        self.nodes.standard = await provide(self._folder)
 
     async def _address_space_fixes(self) -> None:
         """In the file already."""

@@ -12,7 +12,7 @@ from bridge.projections.snmp.oidtree import Tree
 from bridge.projections.snmp.pdu import SET, parse_pdu
 from bridge.projections.snmp.responder import Pending, RefusedSet, Responder, Sealed, Version
 from bridge.projections.snmp.v3 import V3
-from bridge.projections.snmp.views import MAX_COMMUNITY_BYTES, Community, Window
+from bridge.projections.snmp.views import MAX_COMMUNITY_BYTES, Community, Grant, Window
 
 # Bytes of the largest message sent: UDP over IPv4 in one Ethernet frame.
 MAX_MESSAGE = 1472
@@ -42,7 +42,11 @@ class Agent:
 
     def show(self, tree: Tree) -> None:
         """Serve this tree from now on."""
-        self._windows = {name: Window(tree, community.grant) for name, community in self._communities.items()}
+        made: dict[Grant, Window] = {}
+        for name, community in self._communities.items():
+            if community.grant not in made:
+                made[community.grant] = Window(tree, community.grant)
+            self._windows[name] = made[community.grant]
         if self._v3 is not None:
             self._v3.show(tree)
 

@@ -6,7 +6,8 @@ such a point, while none that was ever read is without COMM_LOST. It is back wit
 """
 
 import enum
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 
 from bridge.core.point import Batch, DeviceDef, Wiring
 from bridge.core.ports import PointReader
@@ -51,17 +52,18 @@ Tell = Callable[[Device, Status, Status], None]
 class Devices:
     """Loop thread only."""
 
-    def __init__(self, plan: Plan, points: PointReader, uptime_cs: Callable[[], int]) -> None:
-        self._points, self._uptime_cs = points, uptime_cs
+    def __init__(
+        self, plan: Plan, points: PointReader, uptime_cs: Callable[[], int], places: Mapping[int, int]
+    ) -> None:
+        """`places`: point index -> position in the plan's rows."""
+        self._points, self._uptime_cs, self._places = points, uptime_cs, places
         definitions = {device.id: device for device in points.devices()}
         self.devices = [Device(row, definitions[row.id], at) for at, row in enumerate(plan.devices)]
         by_number = {device.row.number: device for device in self.devices}
-        self._owner: dict[int, Device] = {}
-        self._known: dict[int, int] = {}
-        for row in plan.rows:
-            device = self._owner[row.index] = by_number[row.device]
+        self._owners = [by_number[row.device] for row in plan.rows]
+        self._known = array("H", [_NEVER_READ]) * len(plan.rows)
+        for row, device in zip(plan.rows, self._owners, strict=True):
             device.indexes.append(row.index)
-            self._known[row.index] = _NEVER_READ
         for device in self.devices:
             device.unread = device.bad = len(device.indexes)
         self._stated = {i for row in plan.devices for i in (row.serial, row.firmware, row.status) if i >= 0}
@@ -76,15 +78,16 @@ class Devices:
         """Count; `tell` of every meter whose status is another after the whole batch."""
         touched: dict[int, Device] = {}
         for index, sample in batch:
-            before, now = self._known[index], int(sample.quality)
+            at = self._places[index]
+            before, now = self._known[at], int(sample.quality)
             if before != now:
-                self._known[index] = now
-                device = self._owner[index]
+                self._known[at] = now
+                device = self._owners[at]
                 _count(device, before, -1)
                 _count(device, now, 1)
                 touched[device.row.number] = device
             elif index in self._stated:
-                touched[self._owner[index].row.number] = self._owner[index]
+                touched[self._owners[at].row.number] = self._owners[at]
         for device in touched.values():
             before_status, device.status = device.status, self._judge(device)
             if device.status is not before_status:
@@ -97,10 +100,6 @@ class Devices:
 
     def bad_points(self) -> int:
         return sum(device.bad for device in self.devices)
-
-    def device_of(self, index: int) -> Device:
-        """Raises: KeyError for a point that is not shown."""
-        return self._owner[index]
 
     def _judge(self, device: Device) -> Status:
         read = len(device.indexes) - device.unread

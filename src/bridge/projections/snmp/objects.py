@@ -5,7 +5,8 @@ The point table holds the last value whatever its quality, with the quality besi
 table has no instance while its value is no present reading of the meter.
 """
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Mapping
 
 from bridge.core.point import Batch, Kind, PointDef, Sample
 from bridge.core.ports import PointReader
@@ -23,6 +24,7 @@ from bridge.projections.snmp.plan import (
 )
 from bridge.projections.snmp.values import (
     TEXT_BYTES,
+    Show,
     counter_of,
     date_of,
     flags_of,
@@ -68,7 +70,9 @@ class Rows:
         self._at = {row.index: at for at, row in enumerate(plan.rows)}
         self._breaks: dict[int, int] = {}
         self._values, self._facts = self._point_tables()
-        self._measures, self._place = self._measure_table()
+        # of each row its row and column in the measure table, -1 for none
+        self._handles, self._columns = array("i", [-1]) * len(plan.rows), array("i", [-1]) * len(plan.rows)
+        self._measures = self._measure_table()
         self.tables = [self._facts, self._values, self._measures] if self._plan.columns else [self._facts, self._values]
         self._forget: Forget = lambda table, handle, column=-1: None
 
@@ -79,6 +83,10 @@ class Rows:
     def indexes(self) -> list[int]:
         return list(self._at)
 
+    def places(self) -> Mapping[int, int]:
+        """Return point index -> position in the plan's rows."""
+        return self._at
+
     def update(self, batch: Batch) -> None:
         """Take note of changed samples."""
         for index, sample in batch:
@@ -86,9 +94,8 @@ class Rows:
             if int(sample.quality) & _BREAKS:
                 self._breaks[at] = self._uptime_cs()
             self._forget(self._values, at)
-            place = self._place.get(at)
-            if place is not None:
-                self._forget(self._measures, *place)
+            if self._columns[at] >= 0:
+                self._forget(self._measures, self._handles[at], self._columns[at])
 
     def _sample(self, at: int) -> Sample:
         return self._points.get(self._rows[at].index)
@@ -134,26 +141,32 @@ class Rows:
         value = self._sample(at).value
         return scaled_of(value, self._rows[at].scale)
 
-    def _measure_table(self) -> tuple[Table, dict[int, tuple[int, int]]]:
-        """Return the table, and of each typed point the handle of its row and the position of its column."""
+    def _measure_table(self) -> Table:
+        """Build the table, and note of each typed point the handle of its row and the position of its column."""
         entry = objects_oid(self._plan, MEASURE_ARC, 1)
         shown = [(at, row) for at, row in enumerate(self._rows) if row.column]
         circuits = sorted({(row.device, row.circuit) for _, row in shown})
         handles = {circuit: handle for handle, circuit in enumerate(circuits)}
         positions = {column.arc: position for position, column in enumerate(self._plan.columns)}
-        place = {at: (handles[row.device, row.circuit], positions[row.column]) for at, row in shown}
         members: list[dict[int, int]] = [{} for _ in self._plan.columns]
-        for at, (handle, position) in place.items():
+        for at, row in shown:
+            handle, position = handles[row.device, row.circuit], positions[row.column]
+            self._handles[at], self._columns[at] = handle, position
             members[position][handle] = at
         columns = [
             ObjectType((*entry, column.arc), _SYNTAX[column.shape], self._reader(column, mine), has=mine.__contains__)
             for column, mine in zip(self._plan.columns, members, strict=True)
         ]
-        rows = Instances([Instance(circuit, handle) for circuit, handle in handles.items()])
-        return Table(columns, rows), place
+        return Table(columns, Instances([Instance(circuit, handle) for circuit, handle in handles.items()]))
 
     def _reader(self, column: Column, members: dict[int, int]) -> Callable[[int], Value | None]:
-        shows = {handle: typed(column, self._defs[at]) for handle, at in members.items()}
+        # meters of one model share what shows their values
+        made: dict[object, Show] = {}
+        shows: dict[int, Show] = {}
+        for handle, at in members.items():
+            definition = self._defs[at]
+            like = (definition.unit, definition.resolution, definition.states)
+            shows[handle] = made.setdefault(like, typed(column, definition))
 
         def read(handle: int) -> Value | None:
             sample = self._sample(members[handle])

@@ -56,7 +56,7 @@ class Server:
         self._engine_id = engine_id_of(folder, plan.enterprise, plan.engine_id)
         clock, counters = EngineClock(folder / "engine_boots", ctx.clock.monotonic_ns), Counters()
         rows = Rows(plan, ctx.points, clock.uptime_cs)
-        devices = Devices(plan, ctx.points, clock.uptime_cs)
+        devices = Devices(plan, ctx.points, clock.uptime_cs, rows.places())
         interfaces = find_interfaces()
         tree = Tree(
             [

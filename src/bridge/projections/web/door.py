@@ -48,9 +48,7 @@ class Door:
 
 
 class _Connection(H11Protocol):
-    def __init__(
-        self, config: Config, state: ServerState, alive: dict[tuple[str, int], Callable[[], bool]]
-    ) -> None:
+    def __init__(self, config: Config, state: ServerState, alive: dict[tuple[str, int], Callable[[], bool]]) -> None:
         super().__init__(config, state, {})
         # without a root handler a line about bad requests would be written for each of them
         self.access_log = False

@@ -84,7 +84,9 @@ def _devices(devices: list[DeviceState], now_ns: int) -> Iterator[Metric]:
     online = GaugeMetricFamily("meterbridge_device_online", "1: it answers.", labels=["device"])
     age = GaugeMetricFamily("meterbridge_device_reply_age_seconds", "Since its last good reply.", labels=["device"])
     response = GaugeMetricFamily("meterbridge_device_response_seconds", "Mean time to a reply.", labels=["device"])
-    missed = CounterMetricFamily("meterbridge_device_missed_polls", "Polls the line had no time for.", labels=["device"])
+    missed = CounterMetricFamily(
+        "meterbridge_device_missed_polls", "Polls the line had no time for.", labels=["device"]
+    )
     for device in devices:
         online.add_metric([device.name], float(device.state == "online"))
         if device.last_good_ns:

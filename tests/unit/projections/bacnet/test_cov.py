@@ -1,5 +1,7 @@
 """bridge.projections.bacnet.cov: what is reported when, and what happens to whom does not answer"""
 
+from collections.abc import Callable
+
 import pytest
 
 from bridge.core.point import Batch, Kind, PointDef, Sample
@@ -27,10 +29,19 @@ class Bench:
         self.now = 1000.0
         self.allowed = True
         chosen = CovLimits(**limits)  # type: ignore[arg-type]
-        self.engine = CovEngine(self.catalogue, lambda: self.now, chosen, lambda: self.allowed)
+        self.engine = CovEngine(self.catalogue, lambda: self.now, chosen, lambda: self.allowed, self.later)
         self.sent: list[bytes] = []
+        self.due: list[tuple[float, Callable[[], None]]] = []
         for k in range(4):
             self.store(k, 0.0)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.due.append((self.now + seconds, call))
+
+    def run(self) -> None:
+        """Let the time pass that the engine asked for, once."""
+        self.now, call = self.due.pop(0)
+        call()
 
     def store(self, index: int, value: float | int | str, quality: Quality = Quality.GOOD) -> None:
         batch: Batch = [(index, Sample(value, quality, 1, 1))]
@@ -201,3 +212,23 @@ def test_a_property_subscription_reports_that_property() -> None:
     b.store(0, 50.0, Quality.COMM_LOST)
 
     assert b"\x4e\x09\x67\x2e\x91\x0c\x2f\x09\x6f\x2e\x82\x04\x40\x2f\x4f" in b.sent[0]
+
+
+def test_the_burst_of_a_dead_meter_is_paced_and_carries_the_newest_values() -> None:
+    b = Bench(total=500, per_peer=500)
+    for process in range(120):
+        b.subscribe(process % 4, process=process, lifetime_s=0)
+        b.now += 1
+    b.sent.clear()
+
+    for index in range(4):
+        b.store(index, 1.0, Quality.COMM_LOST)
+    at_once = len(b.sent)
+    b.store(3, 2.0, Quality.COMM_LOST)
+    b.run()
+    then = len(b.sent)
+    b.run()
+
+    assert (at_once, then, len(b.sent)) == (50, 100, 120)
+    assert b.due == []
+    assert b.sent[-1].endswith(b"\x2e\x44\x40\x00\x00\x00\x2f\x09\x6f\x2e\x82\x04\x40\x2f\x4f")

@@ -8,12 +8,11 @@ import pytest
 import scl_loader
 from lxml import etree
 
-from bridge.core.point import Kind
 from bridge.projections.iec61850 import scl
 from bridge.projections.iec61850.cid import cid, icd
 from bridge.projections.iec61850.plan import ReportLayout
 from bridge.projections.iec61850.sclxml import SIZE_LIMIT, CidError
-from tests.support.mms_site import plan_of, site
+from tests.support.mms_site import facts_for, plan_of, site
 
 SITE = site(2)
 RULES = [
@@ -23,7 +22,7 @@ RULES = [
     {"match": "*.overload_threshold", "control": "direct"},
 ]
 TEXT = cid(plan_of(SITE, rules=RULES), "1").decode()
-KINDS = {definition.id: definition.kind for definition in SITE.points}
+FACTS = facts_for(SITE, rules=RULES)
 IED = TEXT[TEXT.index("<IED") : TEXT.index("</IED>") + 6]
 ACCESS = TEXT[TEXT.index("<AccessPoint") : TEXT.index("</AccessPoint>") + 14]
 
@@ -113,7 +112,7 @@ FAULTS = [
 def test_a_fault_refuses_the_file_and_names_the_line(mutate: Callable[[], tuple[str, str]], message: str) -> None:
     text, new = mutate()
     with pytest.raises(CidError) as refused:
-        scl.load(text.encode(), KINDS)
+        scl.load(text.encode(), FACTS)
 
     first = text.count("\n", 0, text.find(new)) + 1 if new else 0
     hits = [fault for fault in refused.value.faults if message in fault.message]
@@ -135,7 +134,7 @@ def test_all_faults_of_a_file_come_at_once() -> None:
         .replace("<Val>Wh<", "<Val>Whh<")
     )
     with pytest.raises(CidError) as refused:
-        scl.load(text.encode(), KINDS)
+        scl.load(text.encode(), FACTS)
 
     messages = [fault.message for fault in refused.value.faults]
     assert sum("NOPE" in m for m in messages) == 1
@@ -171,8 +170,9 @@ def test_an_exported_cid_passes_the_schema_and_loads(
     text = cid(plan_of(facts, reports={"layout": layout.value}, rules=RULES), "1")
 
     assert schema.validate(etree.fromstring(text)), schema.error_log
-    model = scl.load(text, {definition.id: definition.kind for definition in facts.points})
-    assert {binding.point for binding in model.bindings} == {definition.id for definition in facts.points}
+    model = scl.load(text, facts_for(facts, rules=RULES))
+    shown = {binding.point for binding in model.bindings if not binding.health_of}
+    assert shown == {definition.id for definition in facts.points}
     assert model.addresses["IP"] == "127.0.0.1"
 
 
@@ -186,7 +186,7 @@ def test_an_icd_of_one_meter_passes_the_schema(schema: etree.XMLSchema) -> None:
 
 
 def test_a_binding_knows_its_object_leaf_type_and_control() -> None:
-    found = {binding.point: binding for binding in scl.load(TEXT.encode(), KINDS).bindings}
+    found = {binding.point: binding for binding in scl.load(TEXT.encode(), FACTS).bindings}
 
     phase_b, counter = found["m1.current_l2"], found["m2.active_energy_import"]
     assert (phase_b.object, phase_b.leaf) == ("m1/MMXU1.A.phsB", "cVal.mag.f")
@@ -198,8 +198,59 @@ def test_a_binding_knows_its_object_leaf_type_and_control() -> None:
 def test_a_binding_to_a_point_that_is_not_there_or_does_not_fit_is_a_fault() -> None:
     gone = TEXT.replace("pt:m1.active_power_total", "pt:m1.gone").encode()
     with pytest.raises(CidError, match=r"TotW\.mag\.f: 'm1.gone' is no point"):
-        scl.load(gone, KINDS)
+        scl.load(gone, FACTS)
     wrong = TEXT.replace("pt:m1.active_power_total", "pt:m1.active_energy_import").encode()
     with pytest.raises(CidError, match="is accumulator, which FLOAT32 cannot hold"):
-        scl.load(wrong, KINDS)
-    assert Kind.ACCUMULATOR not in {kind for kind, types in scl.FITTING.items() if "FLOAT32" in types}
+        scl.load(wrong, FACTS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "<Val>10</Val>",
+            "<Val>1</Val>",
+            "pulsQty 1.0 and multiplier 0 are not the step of 'm1.active_energy_import', 10",
+        ),
+        ("<Val>10</Val>", "<Val>0.01</Val>", "are not the step"),
+        ("<Val>k</Val>", "<Val/>", "multiplier is 10^0, but 'm1.active_power_l1' is measured in 10^3"),
+        ("<Val>VAr</Val>", "<Val>W</Val>", "SIUnit is 38, but 'm1.reactive_power_total' is measured in unit 63"),
+    ],
+    ids=["step", "step no float32 holds", "power of ten", "unit"],
+)
+def test_a_unit_or_step_that_is_not_the_meters_is_a_fault(old: str, new: str, message: str) -> None:
+    assert old in TEXT
+    with pytest.raises(CidError, match=re.escape(message)):
+        scl.load(TEXT.replace(old, new, 1).encode(), FACTS)
+
+
+def test_a_step_may_be_written_another_way_if_it_is_the_same() -> None:
+    at = TEXT.index('sAddr="pt:m1.active_energy_import"')
+    tail = TEXT[at:].replace("<Val></Val>", "<Val>da</Val>", 1).replace("<Val>10</Val>", "<Val>1</Val>", 1)
+
+    assert scl.load((TEXT[:at] + tail).encode(), FACTS).ied == "GW1"
+
+
+def test_a_file_cannot_arm_an_output_that_the_mapping_does_not_name() -> None:  # I-06
+    with pytest.raises(CidError, match=r"the mapping does not let 'm1.digital_output_1' be commanded"):
+        scl.load(TEXT.encode(), facts_for(SITE))
+
+
+@pytest.mark.parametrize(
+    ("old", "message"),
+    [
+        ('<DO name="NamPlt" type="LPL_LLN0"/>', "LLN0 lacks NamPlt"),
+        ('<DO name="PhyHealth" type="ENS_Health"/>', "LPHD1 lacks PhyHealth"),
+        ('<DO name="Beh" type="ENS_Beh"/>', "lacks Beh"),
+        ('<DA name="swRev" bType="VisString255" fc="DC"/>', "LPL lacks swRev"),
+    ],
+)
+def test_a_mandatory_part_that_is_missing_is_a_fault(old: str, message: str) -> None:
+    assert old in TEXT
+    with pytest.raises(CidError, match=message):
+        scl.load(TEXT.replace(old, "").encode(), FACTS)
+
+
+def test_the_health_of_a_device_that_is_not_there_is_a_fault() -> None:
+    with pytest.raises(CidError, match="'m9' is no device"):
+        scl.load(TEXT.replace("dev:m1", "dev:m9").encode(), FACTS)

@@ -139,7 +139,8 @@ class Scene:
         self.counters = Counters()
         clock = cast("Clock", LoopClock())
         self.notifier = Notifier(self.plan, self.store, clock, lambda: 42, self.counters)
-        self.devices = Devices(self.plan, self.store, lambda: 42)
+        places = {row.index: at for at, row in enumerate(self.plan.rows)}
+        self.devices = Devices(self.plan, self.store, lambda: 42, places)
         indexes = [row.index for row in self.plan.rows]
         self.devices.update([(i, self.store.get(i)) for i in indexes], lambda *_: None)
         self.store.subscribe(indexes, lambda batch: self.devices.update(batch, self.notifier.device_changed))

@@ -1,0 +1,115 @@
+"""Ties billing and recording to the history: load profile, closing readings, recorded values, how long each stays."""
+
+import asyncio
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+from bridge.config.history_keys import HistoryKey
+from bridge.config.model import SiteConfig
+from bridge.core.clock import Clock
+from bridge.core.point import PointDef, Sample
+from bridge.core.store import PointStore
+from bridge.history.recorder import Recorder
+from bridge.history.rows import IndexRow, ProofRow, SampleRow
+from bridge.services.accumulator import IndexState
+from bridge.services.billing import Closing, Closings, Profile, billed, profile_record
+from bridge.services.index_gate import IndexGate
+from bridge.services.recording import Recording
+
+# Seconds between two looks at the clock, and looks between two times of tidying up
+_LOOK_S = 1.0
+_TIDY_LOOKS = 3600
+
+
+class Records:
+    """Loop thread only. Does nothing until it has a recorder."""
+
+    def __init__(self, store: PointStore, clock: Clock, gate: IndexGate) -> None:
+        self._store, self._clock, self._gate = store, clock, gate
+        self._recorder: Recorder | None = None
+        self._recording = Recording(store, clock, self._record)
+        self._billed: dict[str, PointDef] = {}
+        self._key = HistoryKey()
+        self._profile = Profile(self._period_ns)
+        self._closings = Closings(ZoneInfo("UTC"), {})
+
+    def start(self, recorder: Recorder | None, indexes: Mapping[str, IndexState], last_profile_ns: int) -> None:
+        """Go on from what an earlier process recorded; after the first `apply`."""
+        self._recorder = recorder
+        self._closings = Closings(ZoneInfo(self._key.timezone), indexes)
+        self._profile = Profile(self._period_ns, last_profile_ns)
+        missed = self._profile.begins_after_gap(self._clock.utc_ns())
+        if recorder is not None and missed:
+            # E-12: an outage is a record, not a hole
+            recorder.pending.profile += [IndexRow(id_, missed, None, 0, 0, 0) for id_ in self._billed]
+
+    def apply(self, config: SiteConfig) -> None:
+        """Take over a configuration."""
+        before, self._key = self._key, config.services.history
+        self._billed = {point.id: point for point in billed(self._key.billed, config.points)}
+        self._recording.redefine(self._key.record, config.points)
+        if before.profile_period_s != self._key.profile_period_s:
+            self._profile = Profile(self._period_ns)
+
+    def accepted(self, definition: PointDef, state: IndexState) -> None:
+        """An index has a new reading."""
+        if self._recorder is None or definition.id not in self._billed:
+            return
+        closings = self._closings.closed_by(definition.id, state)
+        if closings:
+            quality = int(self._store.get(definition.index).quality)
+            self._recorder.pending.proofs += [_proof(closing, definition, quality) for closing in closings]
+
+    async def run(self) -> None:
+        """Watch the clock until cancelled."""
+        looks = 0
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self.look()
+            looks += 1
+            if looks % _TIDY_LOOKS == 0:
+                await self.tidy()
+
+    def look(self) -> None:
+        """Record the interval that is over, if one is."""
+        end_ns = self._profile.due(self._clock.utc_ns())
+        if not end_ns or self._recorder is None:
+            return
+        for point in self._billed.values():
+            sample = self._store.get(point.index)
+            record = profile_record(point, self._gate.state(point.index), sample, end_ns, self._period_ns)
+            row = IndexRow(record.point, record.at_ns, record.count, record.epoch, record.source_ns, record.quality)
+            self._recorder.pending.profile.append(row)
+
+    async def tidy(self) -> None:
+        """Let go of what is older than it is to be kept."""
+        if self._recorder is None:
+            return
+        now = self._clock.utc_ns()
+        oldest = now - self._period_ns * self._key.profile_records
+        samples = {id_: now - keep_ns for id_, keep_ns in self._recording.kept_ns().items()}
+        await self._recorder.tidy(dict.fromkeys(self._billed, oldest), samples)
+
+    @property
+    def _period_ns(self) -> int:
+        return self._key.profile_period_s * 1_000_000_000
+
+    def _record(self, point: str, sample: Sample) -> None:
+        if self._recorder is not None:
+            at = self._clock.utc_ns()
+            self._recorder.pending.samples.append(SampleRow(point, at, sample.value, int(sample.quality)))
+
+
+def _proof(closing: Closing, definition: PointDef, quality: int) -> ProofRow:
+    state = closing.state
+    return ProofRow(
+        closing.point,
+        closing.period,
+        state.count,
+        definition.resolution,
+        definition.unit,
+        state.epoch,
+        state.serial,
+        state.source_ns,
+        quality,
+    )

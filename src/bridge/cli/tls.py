@@ -1,0 +1,86 @@
+"""`meterbridge tls`: certificates for the servers of a site."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bridge.app.certificates import CA, CERTIFICATE, Facts, TlsFolder
+from bridge.cli.options import Json, Site
+from bridge.cli.output import form, reporting, say, show
+from bridge.cli.user import record
+from bridge.config.load import load_site
+from bridge.config.model import SiteConfig
+from bridge.core.clock import SystemClock
+
+Names = Annotated[list[str], typer.Option("--name", help="host name or address of the bridge, several allowed")]
+COLUMNS = ("file", "subject", "issuer", "names", "not_after", "days_left", "fingerprint")
+
+app = typer.Typer(name="tls", help="Certificates for the servers that speak TLS.", no_args_is_help=True)
+
+
+def _folder(config: SiteConfig) -> TlsFolder:
+    return TlsFolder(config.state_dir, SystemClock().utc_ns())
+
+
+@app.command("init")
+def init(site: Site, name: Names) -> None:
+    """Make an authority of the site's own and a certificate of it for the bridge."""
+    with reporting():
+        config = load_site(site)
+        facts = _folder(config).init(config.file.site.name, name)
+        record(config, "tls", "made", facts.fingerprint)
+        _explain(facts)
+
+
+@app.command("csr")
+def csr(site: Site, name: Names) -> None:
+    """Make a key and a request for another authority; the certificate in use stays until `install`."""
+    with reporting():
+        config = load_site(site)
+        say(f"have {_folder(config).request(name)} signed, then: meterbridge tls install SITE CERTIFICATE")
+        record(config, "tls", "requested", ", ".join(name))
+
+
+@app.command("install")
+def install(
+    site: Site,
+    certificate: Annotated[Path, typer.Argument(help="PEM, the server's certificate first, then its chain")],
+    key: Annotated[Path | None, typer.Option(help="PEM; left out: the key of the last `csr`")] = None,
+) -> None:
+    """Put a certificate in the place of the one in use, after checking it."""
+    with reporting():
+        config = load_site(site)
+        facts = _folder(config).install(certificate, key)
+        record(config, "tls", "installed", facts.fingerprint)
+        _explain(facts)
+
+
+@app.command("client")
+def client(site: Site, user: Annotated[str, typer.Argument(help="the user the client is known as")]) -> None:
+    """Make a client certificate by the site's own authority."""
+    with reporting():
+        config = load_site(site)
+        certificate, key = _folder(config).client(user)
+        record(config, "tls", "client made", user)
+        say(f"{certificate}\n{key}")
+
+
+@app.command("show")
+def show_tls(site: Site, json: Json = False) -> None:
+    """Show the certificates of the site: names, end, fingerprint."""
+    with reporting():
+        folder = _folder(load_site(site))
+        rows = [_row(folder.show(name)) for name in (CERTIFICATE, CA) if (folder.path / name).exists()]
+        show(rows, COLUMNS, "", form(json))
+
+
+def _row(facts: Facts) -> dict[str, Any]:
+    row = {name: getattr(facts, name) for name in COLUMNS}
+    return row | {"names": ", ".join(facts.names), "not_after": f"{facts.not_after:%Y-%m-%d}"}
+
+
+def _explain(facts: Facts) -> None:
+    say(f"{facts.file}: {facts.subject}, until {facts.not_after:%Y-%m-%d}, SHA-256 {facts.fingerprint}")
+    say("in a mapping: listener: {tls: {certificate: <state_dir>/tls/server.pem, key: <state_dir>/tls/server.key}}")
+    say("servers take it over with their next start (meterbridge reload starts those whose mapping changed)")

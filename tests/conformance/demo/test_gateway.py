@@ -1,0 +1,110 @@
+"""The demo's gateway: a foreign client reads every register of the simulated meters themselves."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymodbus.client import ModbusTcpClient
+
+from bridge.config.load import load_site
+from bridge.config.meter import Table
+from bridge.config.model import FieldDevice, FieldPoint
+from bridge.core.point import Kind
+from bridge.field.modbus.decode import decoder_for
+from bridge.modbus.frame import rtu_frame
+from tests.support.demo import Demo, running_demo, wait_until
+
+pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(180)]
+PORT_BASE = 28_000
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with running_demo(tmp_path_factory.mktemp("demo"), PORT_BASE) as running:
+        yield running
+
+
+def test_a_foreign_client_reads_every_meter_through_the_gateway(demo: Demo) -> None:
+    # G-01 G-02
+    held, config = demo.pin_everything(), load_site(demo.site / "site.yaml")
+    # what is computed from what was pinned settles
+    time.sleep(2)
+    held = demo.points()
+    at = demo.server("gateway")
+    client: Any = ModbusTcpClient(at["host"], port=at["port"], timeout=5, retries=0)
+    assert client.connect()
+    wrong, seen = [], 0
+    for device in config.field:
+        for point in device.points:
+            truth = held.get(device.definition.id, {}).get(point.definition.name)
+            if point.read is None or truth is None or point.definition.kind not in (Kind.ANALOG, Kind.ACCUMULATOR):
+                continue
+            got = read(client, device, point)
+            seen += 1
+            if got != pytest.approx(truth, rel=1e-6, abs=point_step(point)):
+                wrong.append((point.definition.id, truth, got))
+    client.close()
+
+    assert wrong == []
+    assert seen > 150
+
+
+def read(client: Any, device: FieldDevice, point: FieldPoint) -> float:
+    """Return the value as the meter file reads the registers that the gateway gave."""
+    register = point.read
+    assert register is not None
+    ask = client.read_holding_registers if register.table is Table.HOLDING else client.read_input_registers
+    reply = ask(register.address, count=register.count, device_id=device.definition.unit_id)
+    assert not reply.isError(), (point.definition.id, reply)
+    data = b"".join(word.to_bytes(2, "big") for word in reply.registers)
+    value = decoder_for(register, point.definition)(data)[0]
+    assert isinstance(value, int | float), point.definition.id
+    return value * 10**point.definition.resolution if point.definition.kind is Kind.ACCUMULATOR else float(value)
+
+
+def point_step(point: FieldPoint) -> float:
+    """Half a step of the register: what its resolution may cost."""
+    assert point.read is not None
+    return abs(float(point.read.scale)) / 2 + 1e-9
+
+
+def test_raw_bytes_reach_the_meters_while_their_points_age_and_are_polled_again_afterwards(demo: Demo) -> None:
+    # G-04: STALE by age, never COMM_LOST, for nobody knows whether the meter answers
+    at, question = demo.server("ethergate"), rtu_frame(11, bytes.fromhex("2b0e0100"))
+    demo.set("tenant-1", "active_power_total", 2.5)
+    wait_until(lambda: row(demo)["quality"] == "good", 10)
+    seen, answers = set[str](), 0
+    with socket.create_connection((at["host"], at["port"]), timeout=3) as sock:
+        until = time.monotonic() + 20
+        while "stale" not in seen and time.monotonic() < until:
+            sock.sendall(question)
+            answers += len(sock.recv(256)) >= 5
+            seen.add(row(demo)["quality"])
+            time.sleep(0.5)
+        held = row(demo)
+    wait_until(lambda: row(demo)["quality"] == "good", 10)
+
+    assert seen <= {"good", "stale"}
+    assert "stale" in seen
+    assert held["value"] == 2.5
+    assert answers > 3
+
+
+def row(demo: Demo) -> dict[str, Any]:
+    done = demo.bridge("read", str(demo.site), "tenant-1.active_power_total", "--json")
+    found: dict[str, Any] = json.loads(done.stdout)[0]
+    return found
+
+
+def test_the_demo_lets_nobody_write_through_the_gateway(demo: Demo) -> None:
+    # BARS S1
+    at = demo.server("gateway")
+    client: Any = ModbusTcpClient(at["host"], port=at["port"], timeout=5, retries=0)
+    assert client.connect()
+    codes = {client.write_register(100, 1, device_id=unit).exception_code for unit in (5, 11, 12, 21, 100)}
+    client.close()
+
+    assert codes == {1}

@@ -1,0 +1,199 @@
+"""A write from a client to a simulated meter and back: every outcome as the client sees it, through a whole bridge."""
+
+import signal
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymodbus.client import ModbusTcpClient
+
+from tests.support.bridge_site import RunningBridge, modbus_mapping, running_bridge, site_files
+
+pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120)]
+PORT, SIMULATOR_PORT, UNIT = 27050, 27051, 21
+ACCESS: dict[str, Any] = {
+    "identities": [
+        {"protocol": "modbus", "networks": ["127.0.0.0/8"], "role": "technician"},
+        {"protocol": "cli", "role": "technician"},
+    ],
+    "rules": [
+        {"match": "landlord.demand_interval", "range": [5, 60]},
+        {"match": "landlord.display_backlight_timeout", "protocols": ["modbus"]},
+        {"match": "*.reset_demand_peak"},
+    ],
+    "limits": {"per_minute": 600},
+}
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
+    site = site_files(tmp_path_factory.mktemp("path") / "site", ACCESS, {"modbus": modbus_mapping(PORT)})
+    with running_bridge(site, SIMULATOR_PORT) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def places(bridge: RunningBridge) -> dict[str, int]:
+    """Register or coil of each writable point, from the exported map."""
+    out = bridge.site.parent / "out"
+    assert bridge.cli("export", "modbus-map", str(bridge.site), "--out", str(out)).returncode == 0
+    text = next(iter(out.glob("*.csv"))).read_text().splitlines()
+    head = text[0].split(",")
+    rows = [dict(zip(head, line.split(","), strict=False)) for line in text[1:]]
+    return {
+        f"{row['table']}.{row['point'].partition('.')[2]}": int(row["address"])
+        for row in rows
+        if row["access"] == "read-write" and row["shows"] == "value"
+    }
+
+
+@pytest.fixture
+def client(bridge: RunningBridge) -> Iterator[ModbusTcpClient]:
+    made = ModbusTcpClient("127.0.0.1", port=PORT, timeout=6, retries=0)
+    assert made.connect()  # type: ignore[no-untyped-call]
+    yield made
+    made.close()  # type: ignore[no-untyped-call]
+
+
+def floats(value: float) -> list[int]:
+    return list(struct.unpack(">HH", struct.pack(">f", value)))
+
+
+def write(client: ModbusTcpClient, address: int, value: float) -> int:
+    """Return the exception code of function 16, 0 for done."""
+    reply = client.write_registers(address, floats(value), device_id=UNIT)
+    return int(reply.exception_code) if reply.isError() else 0
+
+
+def newest(bridge: RunningBridge) -> dict[str, Any]:
+    return bridge.audit()[-1]
+
+
+def test_done_through_modbus(bridge: RunningBridge, client: ModbusTcpClient, places: dict[str, int]) -> None:
+    # P-06
+    assert write(client, places["registers.demand_interval"], 20.0) == 0
+    assert float(bridge.value("landlord.demand_interval")) == 20
+    shown = client.read_holding_registers(places["registers.demand_interval"], count=2, device_id=UNIT).registers
+    assert shown == floats(20.0)
+    record = newest(bridge)
+    assert (record["result"], record["protocol"], record["peer"]) == ("done", "modbus", "127.0.0.1")
+
+
+def test_a_command_through_a_coil_resets_the_peak(
+    bridge: RunningBridge, client: ModbusTcpClient, places: dict[str, int]
+) -> None:
+    # P-05, E-05
+    reply = client.write_coil(places["coils.reset_demand_peak"], True, device_id=UNIT)
+    again = client.write_coil(places["coils.reset_demand_peak"], True, device_id=UNIT)
+
+    assert not reply.isError()
+    assert again.exception_code == 1
+    assert newest(bridge)["reason"] == "the peak was reset a short time ago"
+
+
+def test_refused_by_policy_through_modbus(
+    bridge: RunningBridge, client: ModbusTcpClient, places: dict[str, int]
+) -> None:
+    assert write(client, places["registers.overload_threshold"], 100.0) == 1
+    assert newest(bridge)["result"] == "refused_by_policy"
+
+
+@pytest.mark.parametrize("value", [4.0, 61.0, float("nan")])
+def test_out_of_range_through_modbus(
+    client: ModbusTcpClient, bridge: RunningBridge, places: dict[str, int], value: float
+) -> None:
+    assert write(client, places["registers.demand_interval"], value) == 3
+
+
+def test_the_range_of_the_meter_file_holds_where_the_rule_has_none(
+    client: ModbusTcpClient, bridge: RunningBridge, places: dict[str, int]
+) -> None:
+    # P-06: display backlight 0-300 s
+    assert write(client, places["registers.display_backlight_timeout"], 301.0) == 3
+    assert write(client, places["registers.display_backlight_timeout"], 120.0) == 0
+
+
+def test_device_refused_and_timed_out_through_modbus(
+    bridge: RunningBridge, client: ModbusTcpClient, places: dict[str, int]
+) -> None:
+    bridge.fault("landlord", "exception")
+    assert write(client, places["registers.demand_interval"], 30.0) == 4
+    assert newest(bridge)["result"] == "device_refused"
+    bridge.fault("landlord", "dead")
+    assert write(client, places["registers.demand_interval"], 30.0) == 0x0B
+    assert newest(bridge)["result"] == "timed_out"
+    bridge.fault("landlord", None)
+
+
+def test_every_outcome_through_the_command_line(bridge: RunningBridge) -> None:
+    done = bridge.write("landlord.demand_interval", "25")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert float(bridge.value("landlord.demand_interval")) == 25
+    told = {
+        "landlord.overload_threshold": "refused_by_policy",
+        "landlord.display_backlight_timeout": "refused_by_policy",
+        "landlord.ct_primary_rating": "not_writable",
+    }
+    for point, outcome in told.items():
+        assert outcome in bridge.write(point, "100").stderr
+    assert "out_of_range" in bridge.write("landlord.demand_interval", "4").stderr
+    bridge.fault("landlord", "exception")
+    assert "device_refused 4" in bridge.write("landlord.demand_interval", "30").stderr
+    bridge.fault("landlord", "dead")
+    assert "timed_out" in bridge.write("landlord.demand_interval", "30").stderr
+    bridge.fault("landlord", None)
+
+
+def test_the_audit_tells_all_of_it_and_any_change_in_it_is_found(bridge: RunningBridge) -> None:
+    # BARS S6
+    shown = bridge.cli("audit", "show", str(bridge.site), "--json")
+    assert shown.returncode == 0
+    assert '"target": "landlord.demand_interval"' in shown.stdout
+    path = sorted((bridge.site.parent / "var" / "audit").glob("*.jsonl"))[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'"technician"', b'"janitor!!!"', 1))
+
+    verified = bridge.cli("audit", "verify", str(bridge.site))
+
+    path.write_bytes(whole)
+    assert verified.returncode == 1
+    assert "audit-00000001.jsonl:1: its hash does not fit: the record was changed" in verified.stderr
+
+
+def test_a_valid_client_is_served_while_300_are_silent(bridge: RunningBridge) -> None:
+    # BARS R4
+    silent = [socket.create_connection(("127.0.0.1", PORT), timeout=5) for _ in range(300)]
+    try:
+        began = time.monotonic()
+        valid = ModbusTcpClient("127.0.0.1", port=PORT, timeout=5, retries=0)
+        assert valid.connect()  # type: ignore[no-untyped-call]
+        reply = valid.read_holding_registers(0, count=4, device_id=UNIT)
+        took_s = time.monotonic() - began
+        valid.close()  # type: ignore[no-untyped-call]
+    finally:
+        for sock in silent:
+            sock.close()
+
+    assert not reply.isError()
+    assert took_s < 1
+
+
+def test_a_reload_that_tries_to_open_a_billed_point_is_refused_and_recorded(bridge: RunningBridge) -> None:
+    # BARS S2, R10
+    whole = bridge.site.read_text()
+    bridge.site.write_text(whole.replace("match: landlord.demand_interval", "match: landlord.active_energy_import"))
+
+    refused = bridge.cli("reload", str(bridge.site))
+    bridge.process.send_signal(signal.SIGHUP)
+    until = time.monotonic() + 10
+    while newest(bridge)["kind"] != "configuration" and time.monotonic() < until:
+        time.sleep(0.1)
+
+    bridge.site.write_text(whole)
+    assert refused.returncode == 2
+    assert "nobody may ever write it" in refused.stdout + refused.stderr
+    assert (newest(bridge)["kind"], newest(bridge)["result"]) == ("configuration", "refused")
+    assert bridge.write("landlord.demand_interval", "15").returncode == 0

@@ -1,0 +1,89 @@
+"""bridge.app.lines: the core judges raw requests itself"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bridge.app.lines import FieldLines
+from bridge.commands.audit import Audit
+from bridge.commands.audit_files import AuditFiles, records
+from bridge.commands.chain import Fact, Record
+from bridge.commands.policy import WritePolicy
+from bridge.commands.raw import RawPolicy
+from bridge.config.access import AccessFile
+from bridge.core.errors import RawFailure, RawRefused
+from bridge.field.channel import FieldChannel
+from bridge.field.line import Use
+from tests.support.billed_meters import ENERGY, SETTING, billed_meters
+from tests.support.policy_site import LoopClock
+from tests.unit.commands.test_raw import OPEN, write_register
+
+SECOND = 1_000_000_000
+
+
+class FakeChannel(FieldChannel):
+    """Echoes; remembers what came."""
+
+    def __init__(self) -> None:
+        self.name = "line"
+        self.asked: list[bytes] = []
+
+    async def ask(self, use: Use, user: str, unit_id: int, pdu: bytes, timeout_s: float, attempts: int = 2) -> bytes:
+        del use, user, unit_id, timeout_s, attempts
+        self.asked.append(pdu)
+        return pdu
+
+
+class Bench:
+    def __init__(self, folder: Path, rules: dict[str, Any]) -> None:
+        files, self.folder = AuditFiles(folder, 1_000_000, 5), folder
+
+        async def append(fact: Fact, time: str) -> Record:
+            return files.append(fact, time)
+
+        access = msgspec.convert(rules, AccessFile)
+        policy = RawPolicy(access, billed_meters(), WritePolicy(access).roles)
+        self.channel = FakeChannel()
+        self.lines = FieldLines({"line": self.channel}, LoopClock(), policy, Audit(append, LoopClock()))
+
+    async def exchange(self, pdu: bytes, unit_id: int = 1) -> bytes:
+        return await self.lines.exchange("line", "192.0.2.7:51234", unit_id, pdu, 10**15)
+
+
+async def test_a_read_goes_through_unrecorded(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {})
+
+    assert await bench.exchange(bytes((3, 0, 0, 0, 1))) == bytes((3, 0, 0, 0, 1))
+    assert list(records(tmp_path)) == []
+
+
+@pytest.mark.parametrize("rules", [{}, OPEN], ids=["out of the box", "everything open"])
+async def test_a_billed_register_is_never_written_whatever_the_worker_let_pass(
+    tmp_path: Path, rules: dict[str, Any]
+) -> None:
+    # BARS S1, S2
+    bench = Bench(tmp_path, rules)
+
+    for _ in range(3):
+        with pytest.raises(RawRefused, match=RawFailure.REFUSED_BY_POLICY.value):
+            await bench.exchange(write_register(ENERGY))
+
+    assert bench.channel.asked == []
+    (record,) = records(tmp_path)
+    assert (record.kind, record.result, record.protocol, record.peer) == (
+        "raw",
+        "refused_by_policy",
+        "gateway",
+        "192.0.2.7",
+    )
+
+
+async def test_a_permitted_write_is_recorded_before_and_after(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, OPEN)
+
+    await bench.exchange(write_register(SETTING))
+
+    assert bench.channel.asked == [write_register(SETTING)]
+    assert [(r.result, r.of) for r in records(tmp_path)] == [("started", 0), ("done", 1)]
