@@ -1,7 +1,8 @@
-"""What the running bridge answers to its own servers: the questions of the control socket that change nothing, and more."""
+"""What the running bridge answers to its own servers: questions that change nothing."""
 
 import asyncio
 import base64
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from bridge.core.errors import ConfigErrors, OperationRefused
 from bridge.field.channel import FieldChannel
 from bridge.field.observe import FrameRing, Verdict
 
+log = logging.getLogger("bridge.app")
 # Handlers of the control socket that a server may reach as well: they only read
 _ALIKE = ("status", "registers")
 # Events in one answer, frames of a trace kept between two questions
@@ -60,6 +62,9 @@ class Operations:
             raise OperationRefused(str(exc)) from exc
         except ConfigErrors as exc:
             raise OperationRefused(f"the files of the site have {len(exc.errors)} mistakes: {exc.errors[0]}") from exc
+        except Exception as exc:
+            log.error("question_failed what=%s error=%s: %s", what, type(exc).__name__, exc)
+            raise OperationRefused(f"{what}: the bridge has a fault, see its log") from exc
 
     async def _site(self, _: Mapping[str, str]) -> Any:
         config = self._bridge.config
@@ -109,7 +114,7 @@ class Operations:
         return found
 
     async def _check(self, _: Mapping[str, str]) -> Any:
-        return msgspec.to_builtins(await asyncio.to_thread(check_site, self._bridge.site))
+        return msgspec.to_builtins(await asyncio.to_thread(check_site, self._bridge.site, self._bridge.clock.utc_ns()))
 
     async def _exports(self, _: Mapping[str, str]) -> Any:
         return {face.name: sorted(exports_of(face)) for face in self._bridge.servers()}

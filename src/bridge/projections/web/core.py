@@ -59,7 +59,7 @@ class Core:
         """Raises: OperationRefused."""
         return await self.ask("events", EventsAnswer, **arguments)
 
-    async def ask(self, what: str, kind: type[T], **arguments: str) -> T:
+    async def ask(self, what: str, kind: type[T], /, **arguments: str) -> T:
         """Raises: OperationRefused."""
         body = await self._ctx.operations.ask(what, arguments)
         try:

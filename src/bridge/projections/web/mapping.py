@@ -73,7 +73,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         hosts=mapping.hosts,
         max_live=mapping.max_live,
     )
-    grants = Grant.OPERATIONS | Grant.ALARMS | Grant.EVENTS
+    grants = Grant.OPERATIONS | Grant.ALARMS | Grant.LOGINS | Grant.COMMANDS
     url = f"{'http' if plain else 'https'}://{listener.bind}:{listener.port}"
     return Projected(
         plan,

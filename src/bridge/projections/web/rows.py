@@ -190,7 +190,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`problems`: what is not well, a sentence each; `degraded`: meters that do not answer, which is no fault of ours."""
+    """`problems`: what is not well, a sentence each; `degraded`: meters that do not answer."""
 
     ok: bool
     problems: list[str]

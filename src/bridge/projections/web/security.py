@@ -4,9 +4,11 @@ import ipaddress
 from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.projections.web.mapping import Plan
+from bridge.projections.web.sessions import Sessions
 
 # Bytes of a request's body; the only ones are forms of a few fields
 BODY_MOST = 16_384
@@ -22,6 +24,8 @@ _HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 _HEALTH = frozenset({"/healthz", "/readyz", "/metrics"})
+# What a browser needs to log in
+_LOGIN = "/login"
 # Answers 204 and nothing else to everybody the guard lets in: the worker's question to itself
 ALIVE = "/livez"
 
@@ -49,8 +53,8 @@ class Protection:
     lets point to 127.0.0.1, could read the console through the operator's browser (DNS rebinding).
     """
 
-    def __init__(self, app: ASGIApp, plan: Plan, counters: dict[str, int]) -> None:
-        self._app, self._counters = app, counters
+    def __init__(self, app: ASGIApp, plan: Plan, sessions: Sessions, counters: dict[str, int]) -> None:
+        self._app, self._sessions, self._counters = app, sessions, counters
         self._open, self._health = Networks(plan.open_networks), Networks(plan.health_networks)
         self._hosts = {"localhost", *(host.lower() for host in plan.hosts)}
 
@@ -58,33 +62,45 @@ class Protection:
         if scope["type"] != "http":
             return
         self._counters["requests"] = self._counters.get("requests", 0) + 1
-        sender = _with_headers(scope, send)
-        refusal = self._refusal(scope)
+        sender, headers = _with_headers(scope, send), dict(scope["headers"])
+        path = str(scope["path"])
+        refusal = None if path == ALIVE else self._refusal(scope["method"], headers)
+        if refusal is None and not self._may_look(path, headers, str((scope.get("client") or ("",))[0])):
+            if path.startswith("/api/") or path in _HEALTH:
+                refusal = 401, "Log in first, or see `open_networks` and `health_networks` in web.yaml."
+            else:
+                await _plain(sender, 303, "Log in first.", _LOGIN)
+                return
         if refusal is not None:
             self._counters["refused"] = self._counters.get("refused", 0) + 1
             await _plain(sender, *refusal)
             return
         await self._app(scope, _bounded(receive), sender)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        path, headers = str(scope["path"]), dict(scope["headers"])
-        if path == ALIVE:
-            return None
-        if not self._knows(headers.get(b"host", b"").decode("latin-1")):
+    def _refusal(self, method: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not self._knows(host):
             return 421, "This server is not asked by that name: see `hosts` in web.yaml."
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > BODY_MOST:
             return 413, f"A request has at most {BODY_MOST} bytes."
-        address = str((scope.get("client") or ("",))[0])
-        allowed = self._open.allows(address) or (path in _HEALTH and self._health.allows(address))
-        return None if allowed else (403, "Not from your network without logging in: see `open_networks` in web.yaml.")
+        if method not in ("GET", "HEAD"):
+            # the token of the form is checked besides; browsers send Origin with every POST
+            origin = headers.get(b"origin", b"").decode("latin-1")
+            if origin and origin.partition("://")[2].lower() != host.lower():
+                return 403, "This request comes from a page of another server."
+        return None
+
+    def _may_look(self, path: str, headers: dict[bytes, bytes], address: str) -> bool:
+        if path in (ALIVE, _LOGIN) or path.startswith("/static/") or self._open.allows(address):
+            return True
+        if path in _HEALTH and self._health.allows(address):
+            return True
+        cookies = cookie_parser(headers.get(b"cookie", b"").decode("latin-1"))
+        return self._sessions.of(cookies) is not None
 
     def _knows(self, host: str) -> bool:
-        name = host.lower()
-        if name.startswith("["):
-            name = name[1:].partition("]")[0]
-        else:
-            name = name.rpartition(":")[0] if ":" in name else name
+        name = _without_port(host.lower())
         if name in self._hosts:
             return True
         try:
@@ -92,6 +108,12 @@ class Protection:
         except ValueError:
             return False
         return True
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if ":" in host else host
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
@@ -123,8 +145,10 @@ def _bounded(receive: Receive) -> Receive:
     return receiver
 
 
-async def _plain(send: Send, status: int, text: str) -> None:
+async def _plain(send: Send, status: int, text: str, location: str = "") -> None:
     body = text.encode() + b"\n"
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    if location:
+        headers.append((b"location", location.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -6,7 +6,8 @@ from bridge.core.accumulator import decimal_text
 from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.quality import UNUSABLE, Quality, is_good
 
-_NOTHING = "–"
+NOTHING = "\u2013"
+_MINUS = "\u2212"
 # narrow no-break space between groups of three digits, as SI asks
 _GROUP = "\u202f"
 # digits a measurement is shown with
@@ -18,7 +19,7 @@ def value_text(definition: PointDef, sample: Sample, language: str) -> str:
     """Return the value without its unit; an accumulator with all its digits."""
     value, kind = sample.value, definition.kind
     if value is None:
-        return _NOTHING
+        return NOTHING
     if kind is Kind.ACCUMULATOR and isinstance(value, int):
         return number_text(decimal_text(value, definition.resolution), language)
     if kind is Kind.TIME and isinstance(value, int):
@@ -28,13 +29,13 @@ def value_text(definition: PointDef, sample: Sample, language: str) -> str:
         return label or str(int(value) if isinstance(value, bool) else value)
     if isinstance(value, float):
         return number_text(_rounded(value), language)
-    return str(value) or _NOTHING
+    return str(value) or NOTHING
 
 
 def number_text(decimal: str, language: str) -> str:
     """Group the digits of a decimal number; French has a comma."""
     whole, point, fraction = decimal.partition(".")
-    sign, digits = ("−", whole[1:]) if whole.startswith("-") else ("", whole)
+    sign, digits = (_MINUS, whole[1:]) if whole.startswith("-") else ("", whole)
     groups = [digits[max(at - 3, 0) : at] for at in range(len(digits), 0, -3)][::-1]
     return sign + _GROUP.join(groups) + ("," if point and language == "fr" else point) + fraction
 
@@ -60,14 +61,14 @@ def quality_class(quality: int) -> str:
 def time_text(utc_ns: int) -> str:
     """Return a time in UTC, to the second; a dash for none."""
     if not 0 < utc_ns < 253_402_300_800 * 10**9:
-        return _NOTHING
+        return NOTHING
     return datetime.fromtimestamp(utc_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def age_text(seconds: float | None) -> str:
     """Return an age as 3 s, 12 min, 4 h, 9 d."""
     if seconds is None:
-        return _NOTHING
+        return NOTHING
     for limit, size, word in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
             return f"{max(int(seconds // size), 0)} {word}"
@@ -79,3 +80,9 @@ def _rounded(value: float) -> str:
         return str(value)
     whole = len(str(int(abs(value))))
     return f"{value:.{min(max(_DIGITS - whole, 0), 3)}f}"
+
+
+def clock_text(utc_ns: int) -> str:
+    """Return the time of day in UTC, to the millisecond."""
+    at = datetime.fromtimestamp(utc_ns // 10**9, UTC)
+    return f"{at:%H:%M:%S}.{utc_ns // 10**6 % 1000:03d}"
