@@ -22,6 +22,7 @@ from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import ConfigErrors
+from bridge.core.operations import NoOperations, OperationsPort
 from bridge.core.point import PointDef, Value
 from bridge.core.ports import Grant
 from bridge.core.store import PointStore
@@ -71,6 +72,8 @@ class Bridge:
         self._followers: Followers | None = None
         self.field: FieldSide | None = None
         self.supervisor: Supervisor | None = None
+        # what answers the questions of servers about the bridge; before `run`
+        self.operations: OperationsPort = NoOperations()
 
     @property
     def pid(self) -> int:
@@ -164,6 +167,7 @@ class Bridge:
             self.own.alarms,
             logins=self.commands.logins,
             refusals=self.commands,
+            operations=self.operations,
         )
         if any(Grant.LOGINS in face.projected.needs.grants for face in self.faces):
             self.commands.offer_token()
@@ -175,7 +179,7 @@ class Bridge:
         await self.own.start(self.config)
         self._offer_own()
         helpers = [
-            group.create_task(notifier.watch(self._fresh), name="watchdog"),
+            group.create_task(notifier.watch(self.polling), name="watchdog"),
             group.create_task(staleness.run(), name="staleness"),
             group.create_task(self.own.run(), name="services"),
             group.create_task(self._tell_when_ready(notifier), name="ready"),
@@ -203,7 +207,12 @@ class Bridge:
         notifier.ready(f"{len(self.servers())} servers, {len(self.config.points)} points")
         self._on_ready(self)
 
-    def _fresh(self) -> bool:
+    @property
+    def site(self) -> Path:
+        """The site file."""
+        return self._site
+
+    def polling(self) -> bool:
         """Whether the meters are still being asked: what the service manager's watchdog hangs on."""
         assert self.field is not None
         requests = self.field.requests()

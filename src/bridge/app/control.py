@@ -61,6 +61,7 @@ async def _status(bridge: Bridge, _: dict[str, Any]) -> Any:
     devices = {} if field is None else field.snapshots()
     return {
         "ready": bridge.ready,
+        "polling": bridge.polling(),
         "pid": bridge.pid,
         "servers": [server_row(status, listeners.get(status.name)) for status in bridge.statuses()],
         "channels": channels,

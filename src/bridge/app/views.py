@@ -1,5 +1,6 @@
 """What a person or program is shown of the running bridge: plain rows, made of core facts."""
 
+import math
 from typing import Any
 
 from bridge.core.accumulator import decimal_text
@@ -54,6 +55,9 @@ def server_row(status: Status, listener: Listener | None) -> dict[str, Any]:
         "starts": status.starts,
         "last_end": status.last_end,
         "points_behind": status.points_behind,
+        "floods": status.floods,
+        "ready_after_s": round(status.ready_after_s, 3),
+        "probe_age_s": round(status.probe_age_s, 1) if math.isfinite(status.probe_age_s) else None,
         "counters": status.counters,
     }
 

@@ -16,6 +16,7 @@ Error taxonomy.
   x LinkError              (core <-> worker)
     + FrameError                                      (close the link, restart the worker)
     + RawRefused                                      (a raw line request that was not carried out)
+    + OperationRefused                                (a question about the bridge that has no answer)
 """
 
 import enum
@@ -135,3 +136,7 @@ class RawRefused(LinkError):
     def __init__(self, failure: RawFailure, message: str = "") -> None:
         super().__init__(f"{failure.value}: {message}" if message else failure.value)
         self.failure = failure
+
+
+class OperationRefused(LinkError):
+    """A question about the bridge that has no answer, and why."""

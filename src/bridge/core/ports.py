@@ -15,6 +15,7 @@ from bridge.core.errors import RawFailure
 from bridge.core.event import Event
 from bridge.core.listener import Listener
 from bridge.core.login import WRONG, LoginResult
+from bridge.core.operations import NoOperations, OperationsPort
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.secret import Secret
 
@@ -174,6 +175,8 @@ class Grant(enum.Flag):
     TUNNELS = enum.auto()
     # see alarms; to acknowledge them needs COMMANDS besides
     ALARMS = enum.auto()
+    # read-only questions about the bridge itself
+    OPERATIONS = enum.auto()
     LOGINS = enum.auto()
 
 
@@ -299,6 +302,7 @@ class ProjectionContext:
     alarms: AlarmPort = field(default_factory=NoAlarms)
     logins: Authenticator = field(default_factory=lambda: Nobody())
     refusals: RefusalSink = field(default_factory=lambda: Nobody())
+    operations: OperationsPort = field(default_factory=NoOperations)
 
 
 class Nobody:

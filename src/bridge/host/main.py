@@ -87,6 +87,7 @@ async def host(module: str, sock: socket.socket) -> Exit:
             counters=link.counters,
             ready=opened.set,
             alarms=link.alarms,
+            operations=link,
             logins=link,
             refusals=link,
         )

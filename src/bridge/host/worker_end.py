@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin, Outcome
-from bridge.core.errors import FrameError, LinkError, RawFailure, RawRefused
+from bridge.core.errors import FrameError, LinkError, OperationRefused, RawFailure, RawRefused
 from bridge.core.event import Event
 from bridge.core.login import BUSY, WRONG, LoginResult
 from bridge.core.secret import Secret
@@ -23,6 +23,8 @@ T = TypeVar("T")
 RECEIVE_BYTES = 262_144
 # Counters in a Health frame: 32 of the projection and ours.
 COUNTERS_MOST = 48
+# Seconds that the core may take to answer a question about itself; a check of 1,000 meters takes 3.
+QUESTION_S = 15.0
 # Seconds that a login may take; hashing is slow on purpose, and others may be before us.
 LOGIN_S = 10.0
 # Bytes of a password and characters of a name; nobody types more.
@@ -45,6 +47,7 @@ class WorkerEnd:
         self._next_id = 0
         self._commands: dict[int, asyncio.Future[CommandResult]] = {}
         self._raws: dict[int, asyncio.Future[bytes]] = {}
+        self._questions: dict[int, asyncio.Future[bytes]] = {}
         self._logins: dict[int, asyncio.Future[LoginResult]] = {}
         self._refusals = RefusalCounts()
         self._deliver: dict[int, tuple[Callable[[Event], None], Callable[[int, int], None]]] = {}
@@ -102,6 +105,24 @@ class WorkerEnd:
             raise RawRefused(RawFailure.TIMED_OUT) from exc
         finally:
             del self._raws[number]
+
+    async def ask(self, what: str, arguments: Mapping[str, str]) -> bytes:
+        """OperationsPort. Raises: OperationRefused."""
+        if len(self._questions) >= wire.REQUESTS_KEPT:
+            raise OperationRefused(f"{wire.REQUESTS_KEPT} questions under way")
+        done: asyncio.Future[bytes] = self._loop.create_future()
+        number = self._new_id()
+        self._questions[number] = done
+        deadline_ns = self._clock.monotonic_ns() + round(QUESTION_S * 1e9)
+        try:
+            self._send(wire.CoreRequest(number, what, dict(arguments), deadline_ns))
+            return await self._until(done, deadline_ns)
+        except UnicodeEncodeError as exc:
+            raise OperationRefused("no Unicode text") from exc
+        except TimeoutError as exc:
+            raise OperationRefused("the core does not answer") from exc
+        finally:
+            del self._questions[number]
 
     async def login(self, peer: str, user: str, password: Secret) -> LoginResult:
         """Authenticator: BUSY beyond wire.REQUESTS_KEPT under way, after LOGIN_S, and without a core."""
@@ -197,6 +218,10 @@ class WorkerEnd:
                 fail(self._raws.get(frame.id), RawRefused(frame.failure, frame.message))
             case wire.TunnelTaken() | wire.TunnelBytes() | wire.TunnelOver():
                 self._tunnels.take(frame)
+            case wire.CoreAnswer(body=body, refused=""):
+                finish(self._questions.get(frame.id), body)
+            case wire.CoreAnswer():
+                fail(self._questions.get(frame.id), OperationRefused(frame.refused))
             case wire.LoginDone():
                 finish(self._logins.get(frame.id), frame.result)
             case wire.Ping():
@@ -220,6 +245,8 @@ class WorkerEnd:
             fail(login, LinkError(why))
         for raw in self._raws.values():
             fail(raw, RawRefused(RawFailure.CORE_LOST, why))
+        for question in self._questions.values():
+            fail(question, OperationRefused(why))
         self._tunnels.lost(RawRefused(RawFailure.CORE_LOST, why))
         finish(self.ended, why)
 

@@ -146,6 +146,14 @@ class LoginDone(Frame, frozen=True, tag=15):
     result: LoginResult
 
 
+class CoreAnswer(Frame, frozen=True, tag=16):
+    """`body`: JSON. `refused`: why there is none, else empty."""
+
+    id: int
+    body: bytes
+    refused: str
+
+
 class Ready(Frame, frozen=True, tag=20):
     """The listener answers."""
 
@@ -240,6 +248,15 @@ class LoginRequest(Frame, frozen=True, tag=30):
         return f"LoginRequest(id={self.id}, peer={self.peer!r}, user={self.user!r}, password=***)"
 
 
+class CoreRequest(Frame, frozen=True, tag=31):
+    """A question about the bridge itself. Needs the grant OPERATIONS. `deadline_ns`: CLOCK_MONOTONIC."""
+
+    id: int
+    what: str
+    arguments: dict[str, str]
+    deadline_ns: int
+
+
 ToWorker = (
     Hello
     | Definitions
@@ -256,9 +273,11 @@ ToWorker = (
     | TunnelOver
     | Alarms
     | LoginDone
+    | CoreAnswer
 )
 TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
-ToCore = Ready | Health | CommandRequest | RawRequest | TunnelFrame | Acknowledge | WriteRefused | LoginRequest
+Asking = CommandRequest | RawRequest | Acknowledge | WriteRefused | LoginRequest | CoreRequest
+ToCore = Ready | Health | TunnelFrame | Asking
 
 F = TypeVar("F")
 _encoder = msgspec.msgpack.Encoder()

@@ -9,8 +9,9 @@ from typing import Protocol
 from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import Clock
 from bridge.core.command import CommandResult, Origin, Outcome
-from bridge.core.errors import RawFailure, RawRefused
+from bridge.core.errors import OperationRefused, RawFailure, RawRefused
 from bridge.core.login import BUSY, WRONG, Admission, LoginResult
+from bridge.core.operations import ANSWER_LIMIT, NoOperations, OperationsPort
 from bridge.core.ports import CommandPort, Grant, Needs, PointReader, RawLinePort
 from bridge.core.secret import Secret
 from bridge.link import wire
@@ -19,7 +20,6 @@ from bridge.link import wire
 # costs the core and the audit, and an honest client learns from the first.
 REFUSALS_PER_S = 200
 _SECOND_NS = 1_000_000_000
-Asked = wire.CommandRequest | wire.RawRequest | wire.Acknowledge | wire.LoginRequest | wire.WriteRefused
 _DEADLINE_CAP_NS = 60_000_000_000
 Doing = Callable[[], Coroutine[None, None, CommandResult]]
 _DONE_OR_TRIED = frozenset({Outcome.DONE, Outcome.TIMED_OUT, Outcome.DEVICE_REFUSED})
@@ -59,6 +59,7 @@ class Services:
     alarms: AlarmPort = field(default_factory=NoAlarms)
     logins: Logins = field(default_factory=NoAccess)
     refusals: Refusals = field(default_factory=NoAccess)
+    operations: OperationsPort = field(default_factory=NoOperations)
 
 
 class Requests:
@@ -88,7 +89,7 @@ class Requests:
         """`name`: the protocol in whose name this worker may ask; "" = any (tests)."""
         self._needs, self._name = needs, name or self._name
 
-    def ask(self, asked: Asked) -> None:
+    def ask(self, asked: wire.Asking) -> None:
         match asked:
             case wire.CommandRequest(id=id_, command=command):
                 granted = Grant.COMMANDS in self._needs.grants and command.index in self._needs.points
@@ -105,6 +106,8 @@ class Requests:
                 self._login(asked)
             case wire.WriteRefused():
                 self._write_refused(asked)
+            case wire.CoreRequest():
+                self._question(asked)
 
     def _is_own(self, origin: Origin) -> bool:
         """A worker speaks for its own clients only: otherwise one broken server could do what any other may."""
@@ -211,6 +214,35 @@ class Requests:
             await self._services.refusals.refused_by_server(asked.origin, asked.target, asked.reason, asked.times)
         finally:
             self._under_way -= 1
+
+    def _question(self, asked: wire.CoreRequest) -> None:
+        if Grant.OPERATIONS not in self._needs.grants:
+            self._refuse_question(asked, "not granted")
+        elif self._under_way >= wire.REQUESTS_KEPT:
+            self._refuse_question(asked, f"{wire.REQUESTS_KEPT} requests under way")
+        else:
+            self._under_way += 1
+            self._spawn(self._run_question(asked))
+
+    async def _run_question(self, asked: wire.CoreRequest) -> None:
+        body, refused = b"", "timed out"
+        try:
+            remaining_s = self._remaining_s(asked.deadline_ns)
+            if remaining_s > 0:
+                async with asyncio.timeout(remaining_s):
+                    body = await self._services.operations.ask(asked.what, asked.arguments)
+                    refused = "" if len(body) <= ANSWER_LIMIT else f"the answer is longer than {ANSWER_LIMIT} bytes"
+        except TimeoutError:
+            pass
+        except OperationRefused as exc:
+            refused = str(exc)
+        finally:
+            self._under_way -= 1
+        self._answer(wire.CoreAnswer(asked.id, b"" if refused else body, refused))
+
+    def _refuse_question(self, asked: wire.CoreRequest, why: str) -> None:
+        self._answer(wire.CoreAnswer(asked.id, b"", why))
+        self._refuse()
 
     def _refuse(self) -> None:
         now_ns = self._services.clock.monotonic_ns()

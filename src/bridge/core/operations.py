@@ -1,0 +1,28 @@
+"""What a server that shows the bridge itself may ask of the core beyond points: read-only questions, JSON answers."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from bridge.core.errors import OperationRefused
+
+# Bytes of an answer; the state of 1,000 meters is 400 kB, the numbers of 80,000 points 12 MB.
+ANSWER_LIMIT = 1 << 24
+
+
+class OperationsPort(Protocol):
+    """Needs Grant.OPERATIONS."""
+
+    async def ask(self, what: str, arguments: Mapping[str, str]) -> bytes:
+        """
+        Answer one question with JSON; the questions are those of `bridge.app.operations`. Changes nothing.
+
+        Raises: OperationRefused with what a person should read.
+        """
+        ...
+
+
+class NoOperations:
+    """OperationsPort where nobody answers."""
+
+    async def ask(self, what: str, arguments: Mapping[str, str]) -> bytes:
+        raise OperationRefused(f"nobody answers {what} here")

@@ -1,0 +1,1 @@
+"""The console: web pages, JSON API, health and metrics of the bridge."""

@@ -1,0 +1,64 @@
+"""A self-signed certificate for the console, made at the first start and kept in its state folder."""
+
+import ipaddress
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from bridge.core.listener import Tls
+
+# Browsers refuse certificates that are valid for longer (825 days, Apple and Chromium).
+_DAYS = 820
+# A certificate that ends sooner is made anew.
+_RENEW_DAYS = 30
+
+
+def own_certificate(folder: Path, names: tuple[str, ...], now_ns: int) -> Tls:
+    """Return the files of the certificate; make them when there are none, or they end soon. Raises: OSError."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    now = datetime.fromtimestamp(now_ns / 1e9, UTC)
+    if not (key.exists() and _lasts(certificate, now + timedelta(days=_RENEW_DAYS))):
+        _make(certificate, key, names, now)
+    return Tls(certificate=str(certificate), key=str(key))
+
+
+def _lasts(path: Path, until: datetime) -> bool:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc > until
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _make(certificate: Path, key: Path, names: tuple[str, ...], now: datetime) -> None:
+    secret = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "meterbridge console")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(secret.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=_DAYS))
+        .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(secret, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secret.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    certificate.write_bytes(made.public_bytes(pem))
+
+
+def _name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)

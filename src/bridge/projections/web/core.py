@@ -1,0 +1,97 @@
+"""What the console knows: the point image, and the core's answers about itself, kept for a moment."""
+
+import asyncio
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, TypeVar
+
+import msgspec
+
+from bridge.core.errors import OperationRefused
+from bridge.core.point import DeviceDef, PointDef, Sample
+from bridge.core.ports import ProjectionContext
+from bridge.core.quality import UNUSABLE
+from bridge.projections.web.rows import Checked, EventsAnswer, SiteAnswer, StatusAnswer
+
+T = TypeVar("T")
+# s; any number of browsers ask the core at most that often
+_STATUS_S, _SITE_S, _NUMBERS_S, _CHECK_S = 0.8, 30.0, 10.0, 2.0
+
+
+class Core:
+    """Loop thread only."""
+
+    def __init__(self, ctx: ProjectionContext) -> None:
+        self._ctx = ctx
+        self.clock = ctx.clock
+        self.counters = ctx.counters
+        self.points = ctx.points
+        self.alarms = ctx.alarms
+        self.defs: Mapping[str, PointDef] = {definition.id: definition for definition in ctx.points.defs()}
+        self.devices: Mapping[str, DeviceDef] = {device.id: device for device in ctx.points.devices()}
+        self.by_device: dict[str, list[PointDef]] = {}
+        for definition in self.defs.values():
+            self.by_device.setdefault(definition.device, []).append(definition)
+        self._kept: dict[str, tuple[float, Any]] = {}
+        self._asking = asyncio.Lock()
+
+    async def status(self) -> StatusAnswer:
+        """Raises: OperationRefused."""
+        return await self._recent("status", _STATUS_S, StatusAnswer)
+
+    async def site(self) -> SiteAnswer:
+        """Raises: OperationRefused."""
+        return await self._recent("site", _SITE_S, SiteAnswer)
+
+    async def numbers(self) -> dict[str, dict[str, str]]:
+        """Return the public numbers of each point. Raises: OperationRefused."""
+        return await self._recent("numbers", _NUMBERS_S, dict[str, dict[str, str]])
+
+    async def check(self) -> Checked:
+        """Raises: OperationRefused."""
+        return await self._recent("check", _CHECK_S, Checked)
+
+    async def exports(self) -> dict[str, list[str]]:
+        """Return what each server can export. Raises: OperationRefused."""
+        return await self._recent("exports", _SITE_S, dict[str, list[str]])
+
+    async def events(self, **arguments: str) -> EventsAnswer:
+        """Raises: OperationRefused."""
+        return await self.ask("events", EventsAnswer, **arguments)
+
+    async def ask(self, what: str, kind: type[T], /, **arguments: str) -> T:
+        """Raises: OperationRefused."""
+        body = await self._ctx.operations.ask(what, arguments)
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.DecodeError as exc:
+            raise OperationRefused(f"the core answers {what} in words of another version: {exc}") from exc
+
+    def sample(self, definition: PointDef) -> Sample:
+        return self.points.get(definition.index)
+
+    def age_s(self, sample: Sample) -> float | None:
+        """Return how old a value is; None if there never was one."""
+        return max(self.clock.utc_ns() - sample.source_ns, 0) / 1e9 if sample.source_ns else None
+
+    def usable_share(self, device: str) -> tuple[int, int]:
+        """Return how many of the device's points have a usable value, of how many."""
+        found = self.by_device.get(device, [])
+        return sum(not self.sample(d).quality & UNUSABLE for d in found), len(found)
+
+    async def _recent(self, what: str, age_s: float, kind: type[T]) -> T:
+        async with self._asking:
+            now = self.clock.monotonic_ns() / 1e9
+            kept = self._kept.get(what)
+            if kept is None or now - kept[0] >= age_s:
+                kept = self._kept[what] = now, await self.ask(what, kind)
+            found: T = kept[1]
+            return found
+
+
+def own_version() -> str:
+    """Return the version of the installed bridge; a source tree has none."""
+    try:
+        return version("meterbridge")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,91 @@
+"""web.yaml -> the plan: where the console listens, who may look at it, with which certificate."""
+
+import enum
+import ipaddress
+from typing import Annotated
+
+import msgspec
+
+from bridge.core.errors import ProjectionError
+from bridge.core.listener import Listener
+from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts
+
+__all__ = ["Certificate", "Mapping", "Plan", "project"]
+
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
+# A name that a browser may use for this server
+Host = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
+
+
+class Certificate(enum.Enum):
+    """OWN: self-signed, made at the first start, unless `listener.tls` names one. NONE: plain HTTP, loopback only."""
+
+    OWN = "own"
+    NONE = "none"
+
+
+class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """
+    web.yaml. `open_networks`: who may look without logging in, which changes nothing; `health_networks`: who may ask
+    /healthz, /readyz and /metrics without it. `hosts`: names of this server besides its addresses and localhost.
+    `max_live`: pages that are kept up to date at once.
+    """
+
+    listener: Listener
+    certificate: Certificate = Certificate.OWN
+    open_networks: tuple[str, ...] = _LOOPBACK
+    health_networks: tuple[str, ...] = _LOOPBACK
+    hosts: tuple[Host, ...] = ()
+    max_live: Annotated[int, msgspec.Meta(ge=1, le=200)] = 30
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the worker serves."""
+
+    listener: Listener
+    certificate: Certificate
+    site: str
+    open_networks: tuple[str, ...]
+    health_networks: tuple[str, ...]
+    hosts: tuple[str, ...]
+    max_live: int
+
+
+def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
+    """Raises: ProjectionError with the path inside the mapping."""
+    del numbers
+    listener = mapping.listener
+    for name in ("open_networks", "health_networks"):
+        for at, network in enumerate(getattr(mapping, name)):
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as exc:
+                raise ProjectionError((name, at), str(exc)) from exc
+    plain = mapping.certificate is Certificate.NONE and listener.tls is None
+    if plain and not _is_loopback(listener.bind):
+        raise ProjectionError(("certificate",), f"expected own, or listener.tls: {listener.bind} is not loopback")
+    plan = Plan(
+        listener=listener,
+        certificate=mapping.certificate,
+        site=site.name,
+        open_networks=mapping.open_networks,
+        health_networks=mapping.health_networks,
+        hosts=mapping.hosts,
+        max_live=mapping.max_live,
+    )
+    grants = Grant.OPERATIONS | Grant.ALARMS | Grant.LOGINS | Grant.COMMANDS
+    url = f"{'http' if plain else 'https'}://{listener.bind}:{listener.port}"
+    return Projected(
+        plan,
+        Needs(frozenset(point.index for point in site.points), grants),
+        (listener,),
+        facts={"url": url},
+        tries=(f"curl {'' if plain else '-k '}{url.partition(':')[0]}://{{host}}:{{port}}/healthz",),
+    )
+
+
+def _is_loopback(bind: str) -> bool:
+    try:
+        return ipaddress.ip_address(bind).is_loopback
+    except ValueError:
+        return bind == "localhost"

@@ -1,0 +1,97 @@
+"""Who has logged in: sessions in memory, cookies, and the tokens that tie a form to its page."""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from bridge.core.clock import Clock
+from bridge.core.login import LoginResult
+from bridge.core.rights import Right
+
+# s without a request, and in all, after which one has to log in again
+_IDLE_S, _LIFE_S = 900, 28_800
+# Sessions at once; the one that was idle longest ends
+_MOST = 100
+_TOKEN_BYTES = 32
+
+
+@dataclass(slots=True)
+class Session:
+    """`rights`: as the core gave them at the login; it judges every command by itself again."""
+
+    user: str
+    role: str
+    rights: frozenset[Right]
+    began_ns: int
+    seen_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`token`: its hidden field. `new_cookie`: what ties it to a browser that has no cookie of ours yet."""
+
+    token: str
+    new_cookie: str
+
+
+class Sessions:
+    """Loop thread only. `secure`: over TLS; then the cookies go nowhere else."""
+
+    def __init__(self, clock: Clock, secure: bool) -> None:
+        self._clock, self._secure = clock, secure
+        self._sessions: dict[str, Session] = {}
+        self._secret = secrets.token_bytes(_TOKEN_BYTES)
+        # the prefix makes a browser refuse the cookie from another host, path or without TLS
+        prefix = "__Host-" if secure else ""
+        self._name, self._form_name = f"{prefix}meterbridge", f"{prefix}meterbridge-form"
+
+    def begin(self, user: str, result: LoginResult, response: Response) -> None:
+        """Log a user in: a new token, whatever cookie there was."""
+        now_ns = self._clock.monotonic_ns()
+        if len(self._sessions) >= _MOST:
+            del self._sessions[min(self._sessions, key=lambda token: self._sessions[token].seen_ns)]
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        self._sessions[token] = Session(user, result.role, frozenset(result.rights), now_ns, now_ns)
+        self._set(response, self._name, token)
+
+    def of(self, cookies: Mapping[str, str]) -> Session | None:
+        """Return the session of a request, if there is one that has not ended."""
+        token = cookies.get(self._name, "")
+        session = self._sessions.get(token)
+        if session is None:
+            return None
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - session.seen_ns > _IDLE_S * 10**9 or now_ns - session.began_ns > _LIFE_S * 10**9:
+            del self._sessions[token]
+            return None
+        session.seen_ns = now_ns
+        return session
+
+    def end(self, cookies: Mapping[str, str], response: Response) -> None:
+        self._sessions.pop(cookies.get(self._name, ""), None)
+        response.delete_cookie(self._name, path="/", secure=self._secure, httponly=True, samesite="strict")
+
+    def form(self, cookies: Mapping[str, str]) -> Form:
+        """Return what a page with a form needs."""
+        tied = cookies.get(self._name) or cookies.get(self._form_name) or ""
+        new = "" if tied else secrets.token_urlsafe(_TOKEN_BYTES)
+        return Form(self._token(tied or new), new)
+
+    def keep(self, form: Form, response: Response) -> None:
+        """Tie the form to the browser."""
+        if form.new_cookie:
+            self._set(response, self._form_name, form.new_cookie)
+
+    def is_of_form(self, cookies: Mapping[str, str], token: str) -> bool:
+        """Tell whether the token of a form belongs to this browser."""
+        tied = cookies.get(self._name) or cookies.get(self._form_name) or ""
+        return bool(tied) and hmac.compare_digest(self._token(tied).encode(), token.encode("utf-8", "replace"))
+
+    def _token(self, tied: str) -> str:
+        return hmac.digest(self._secret, tied.encode("utf-8", "replace"), "sha256").hex()
+
+    def _set(self, response: Response, name: str, value: str) -> None:
+        response.set_cookie(name, value, path="/", secure=self._secure, httponly=True, samesite="strict")
