@@ -22,7 +22,8 @@ from asyncua import ua
 from asyncua.ua.ua_binary import struct_from_binary
 
 from bridge.modbus.frame import tcp_frame
-from tests.support import bacnet_client, dnp3_master
+from tests.support import bacnet_client as bacnet
+from tests.support import dnp3_master
 from tests.support.bridge_site import OPENED, RunningBridge, running_bridge, site_files
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120)]
@@ -169,57 +170,55 @@ def snmp_mapping(port: int) -> dict[str, Any]:
 
 
 # --- BACnet ----------------------------------------------------------------------------------------------------------
-# error (5), reject (6) and abort (7) are what a client sees of a refusal; 2 is a simple acknowledgement
-_BACNET_PDUS = {2: "acknowledged", 3: "answered", 5: "refused: error", 6: "refused: reject", 7: "refused: abort"}
+def bacnet_mapping(port: int) -> dict[str, Any]:
+    return {"listener": {"port": port, "bind": "127.0.0.1"}, "device_id": 1001, "writable": True}
 
 
 def bacnet_ask(service: int, body: bytes) -> Callable[[RunningBridge, int], str]:
+    """Return who sends a confirmed request and tells the kind of the reply."""
+
     def send(bridge: RunningBridge, port: int) -> str:
         del bridge
-
-        async def ask() -> bytes:
-            async with bacnet_client.Client.open(port) as client:
-                return await client.call(bacnet_client.confirmed(1, service, body))
-
-        reply = asyncio.run(ask())
-        return _BACNET_PDUS.get(reply[0] >> 4, reply.hex()) if reply else "no reply"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(5)
+            sock.sendto(bacnet.confirmed(1, service, body), ("127.0.0.1", port))
+            kind = sock.recv(1500)[6] >> 4
+        return {2: "accepted", 3: "accepted", 5: "error", 6: "rejected", 7: "aborted"}[kind]
 
     return send
 
 
 def bacnet_attempts() -> tuple[Attempt, ...]:
-    real = b"\x44" + struct.pack(">f", 1.0)
-    # analog output 3 is the demand interval, 1 the CT ratio; binary output 1 resets the demand peak
-    ao, bo, ai, accumulator, device = 1, 4, 0, 23, 8
-    written, none = ("object", "landlord."), ()
-    bodies: dict[str, tuple[int, bytes, tuple[str, ...]]] = {
-        "WriteProperty of a setting": (15, bacnet_client.write(ao, 3, 85, real), ("landlord.demand_interval",)),
-        "WriteProperty of a command": (
-            15,
-            bacnet_client.write(bo, 1, 85, b"\x91\x01"),
-            ("landlord.reset_demand_peak",),
-        ),
-        "WriteProperty of the CT ratio": (15, bacnet_client.write(ao, 1, 85, real), written),
-        "WriteProperty of a measurement": (15, bacnet_client.write(ai, 1, 85, real), written),
-        "WriteProperty of an energy": (15, bacnet_client.write(accumulator, 1, 85, b"\x21\x00"), written),
-        "WriteProperty of a name": (15, bacnet_client.write(device, 7400, 77, b"\x73\x00ab"), written),
-        "WritePropertyMultiple": (16, bacnet_client.write_many(ao, 3, 85, real), ("landlord.demand_interval",)),
-        # services the server does not execute: a reject by the library, and nothing to record
-        "AddListElement": (8, b"\x0c" + bacnet_client.object_id(device, 7400) + b"\x19\x98\x3e\x3f", none),
-        "CreateObject": (10, b"\x0e\x09\x02\x0f", none),
-        "DeleteObject": (11, b"\xc4" + bacnet_client.object_id(ao, 3), none),
-        "AtomicWriteFile": (7, b"\xc4" + bacnet_client.object_id(10, 1) + b"\x0e\x31\x00\x61a\x0f", none),
-        "DeviceCommunicationControl": (17, b"\x19\x01", ("communication_control",)),
-        "ReinitializeDevice": (20, b"\x09\x00", ("reinitialize",)),
+    """Every service that changes something: the first energy, the first output, the device itself."""
+    energy, output, command = (23, 1), (1, 1), (4, 1)
+    real, active = b"\x44\x42\xc8\x00\x00", b"\x91\x01"
+    writes = {
+        "15 write energy": (15, bacnet.write(*energy, 85, b"\x21\x00"), "landlord."),
+        "15 write output": (15, bacnet.write(*output, 85, real, 8), "landlord."),
+        "15 write command": (15, bacnet.write(*command, 85, active), "landlord."),
+        "15 write name": (15, bacnet.write(8, 1001, 77, b"\x72\x00x"), "device 1001"),
+        "16 write multiple": (16, bacnet.write_many(*energy, 85, b"\x21\x00"), "landlord."),
     }
-    return tuple(
-        Attempt(f"bacnet {name}", bacnet_ask(service, body), "refused", target)
-        for name, (service, body, target) in bodies.items()
-    )
-
-
-def bacnet_mapping(port: int) -> dict[str, Any]:
-    return {"listener": {"port": port, "bind": "127.0.0.1"}, "device_id": 7400, "name": "matrix", "writable": True}
+    refused = [
+        Attempt(f"bacnet {n}", bacnet_ask(service, body), "error", (t,)) for n, (service, body, t) in writes.items()
+    ]
+    managed = {
+        "17 communication": (17, b"\x09\x01\x19\x01", "communication_control"),
+        "20 reinitialize": (20, b"\x09\x01", "reinitialize"),
+    }
+    refused += [
+        Attempt(f"bacnet {n}", bacnet_ask(service, body), "error", (t,)) for n, (service, body, t) in managed.items()
+    ]
+    unknown = {
+        7: "AtomicWriteFile",
+        8: "AddListElement",
+        9: "RemoveListElement",
+        10: "CreateObject",
+        11: "DeleteObject",
+    }
+    body = b"\x0c\x00\x00\x00\x01"
+    refused += [Attempt(f"bacnet {s} {n}", bacnet_ask(s, body), "rejected", (n,)) for s, n in unknown.items()]
+    return tuple(refused)
 
 
 # --- OPC UA ----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from bridge.projections.bacnet.cov import CovEngine, CovLimits
 from bridge.projections.bacnet.front import Front, Peer
 from bridge.projections.bacnet.model import Catalogue
 from bridge.projections.bacnet.plan import CovSettings, Plan
-from bridge.projections.bacnet.stack.device import Alarms, Stack
+from bridge.projections.bacnet.stack.device import CoreSide, Stack
 from bridge.projections.bacnet.stack.link import Datagrams
 
 _COUNTERS = (
@@ -65,9 +65,9 @@ class Server:
         with contextlib.ExitStack() as opened:
             self._listening = await ctx.listeners.datagram(lambda: datagrams, plan.listener)
             opened.callback(self._listening.close)
-            alarms = Alarms(board, ctx.alarms, ctx.clock)
+            core = CoreSide(board, ctx.alarms, ctx.refusals, ctx.clock)
             port, version_ = self._listening.port, own_version()
-            stack = Stack(plan, port, version_, catalogue, engine, commands, ctx.counters, alarms)
+            stack = Stack(plan, port, version_, catalogue, engine, commands, ctx.counters, core)
             self.stack = speaking.stack = stack
             try:
                 opened.callback(ctx.points.subscribe(catalogue.indexes, catalogue.update))

@@ -124,7 +124,7 @@ class Pages:
         self._sessions.keep(form, response)
         for cookie, known in (("lang", LANGUAGES), ("theme", _THEMES)):
             wanted = request.query_params.get(cookie)
-            if wanted in known:
+            if wanted is not None and wanted in known:
                 response.set_cookie(cookie, wanted, max_age=_COOKIE_S, samesite="strict", httponly=True)
         return response
 

@@ -86,6 +86,7 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
         app.asap = ServicePoint(device, app.device_info_cache)
         app.asap.reader = app.reads.answer
         app.asap.acknowledged = engine.acknowledged
+        app.asap.refused = app.refuse
         app.asap.executed = frozenset(n for n, kind in confirmed_request_types.items() if app._executes(kind))
         app.asap.proposedWindowSize = 16
         app.nsap = NetworkServiceAccessPoint()

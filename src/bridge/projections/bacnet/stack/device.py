@@ -9,6 +9,7 @@ from bacpypes3.vlan import VirtualNetwork
 
 from bridge.core.alarm import AlarmPort
 from bridge.core.clock import Clock
+from bridge.core.ports import RefusalSink
 from bridge.projections.bacnet.alarms import CLASSES, Board, Change
 from bridge.projections.bacnet.commands import Commands
 from bridge.projections.bacnet.cov import CovEngine
@@ -29,11 +30,12 @@ _VIRTUAL_NAME = "meters"
 
 
 @dataclass(frozen=True, slots=True)
-class Alarms:
-    """What the devices know of alarms."""
+class CoreSide:
+    """What the devices know of the core besides points and commands."""
 
     board: Board
     port: AlarmPort
+    refusals: RefusalSink
     clock: Clock
 
 
@@ -49,11 +51,11 @@ class Stack:
         engine: CovEngine,
         commands: Commands,
         counters: dict[str, int],
-        alarms: "Alarms",
+        core: "CoreSide",
     ) -> None:
         self._plan, self._version = plan, version
         self._parts = (engine, commands, counters)
-        self._alarms = alarms
+        self._core = core
         self._catalogue = catalogue
         network = plan.network
         address = IPv4Address(f"{plan.listener.bind}/{network.prefix}:{port}")
@@ -136,8 +138,8 @@ class Stack:
         app = DeviceApplication.compose(model, *self._parts, [device, *classes, *ports])
         app.password = self._plan.password
         app.is_own = self._is_own
-        app.board, app.alarm_port, app.clock = self._alarms.board, self._alarms.port, self._alarms.clock
-        app.recipients = self._plan.recipients
+        app.board, app.alarm_port, app.clock = self._core.board, self._core.port, self._core.clock
+        app.recipients, app.refusals = self._plan.recipients, self._core.refusals
         app.ack_timeout_ns = round(self._plan.write_timeout_s * 1e9)
         return app
 
