@@ -443,5 +443,6 @@ def test_the_matrix_names_every_protocol_there_is() -> None:
     assert folders - {"__pycache__"} - {entry.protocol for entry in PROTOCOLS} <= NOT_YET
 
 
-# Protocols that have landed without their entry: each owes one.
-NOT_YET = frozenset({"iec61850"})
+# Protocols without an entry: IEC 61850 stands in tests/conformance/iec61850/test_controls.py, and owes its audit; the web
+# face has no write yet.
+NOT_YET = frozenset({"iec61850", "web"})
