@@ -36,8 +36,8 @@ class Recording:
         """What the client sent."""
         return packets(b"".join(data for ours, data in self.pieces if ours))
 
-    async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
+    async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, source: str) -> None:
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
 
         async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter, ours: bool) -> None:
             while data := await source.read(65536):
@@ -50,9 +50,10 @@ class Recording:
 
 
 @asynccontextmanager
-async def recorded(port: int) -> AsyncIterator[Recording]:
+async def recorded(port: int, source: str = "127.0.0.1") -> AsyncIterator[Recording]:
+    """`source`: the address the server sees the client at."""
     recording = Recording()
-    server = await asyncio.start_server(lambda r, w: recording.relay(r, w, port), "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda r, w: recording.relay(r, w, port, source), "127.0.0.1", 0)
     recording.port = server.sockets[0].getsockname()[1]
     try:
         yield recording

@@ -12,6 +12,7 @@ from bridge.core.command import Outcome
 from tests.conformance.iec61850.hosted import FakePolicy, client, hosted
 from tests.support.mms_client import FC, connect
 from tests.support.mms_raw import raw
+from tests.support.mms_recorder import recorded
 from tests.support.mms_site import by_id
 from tests.support.workers import until
 
@@ -65,11 +66,12 @@ async def test_a_control_shows_the_true_result(
 
 async def test_a_command_carries_the_address_of_the_client_and_its_category() -> None:
     policy = FakePolicy(delay_s=0)
-    async with hosted(1, policy, rules=RULES) as host, client(host.port) as c:
-        await control_of(c, "SPCSO1").operate(True)
+    async with hosted(1, policy, rules=RULES) as host, recorded(host.port, "127.0.0.77") as through:
+        async with client(through.port) as c:
+            await control_of(c, "SPCSO1").operate(True)
 
     origin = policy.seen[0].origin
-    assert (origin.protocol, origin.peer, origin.user) == ("iec61850", "127.0.0.1", "category 3")
+    assert (origin.protocol, origin.peer, origin.user) == ("iec61850", "127.0.0.77", "category 3")
 
 
 async def test_a_command_has_the_integer_of_its_class() -> None:

@@ -46,6 +46,8 @@ class Server:
         assert isinstance(plan, Plan)
         self._listener = plan.listener
         folder = source.folder_of(plan, ctx.state_dir)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         kinds = {definition.id: definition.kind for definition in ctx.points.defs()}
         loaded = await asyncio.to_thread(source.load, plan, folder, kinds)
         source.record(folder, loaded, ctx.clock.utc_ns())

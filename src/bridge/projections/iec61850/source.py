@@ -54,7 +54,6 @@ def load(plan: Plan, folder: Path | None, kinds: Mapping[str, Kind]) -> Loaded:
     facts = facts_of(plan, kinds)
     if folder is None:
         return Loaded(scl.load(cid(plan, MODEL_REVISION), facts), "generated from the mapping")
-    folder.mkdir(parents=True, exist_ok=True)
     seen = look(folder)
     if len(seen) != 1:
         return Loaded(None, f"expected exactly one .cid file in {folder}, found {len(seen)}", (), seen)
