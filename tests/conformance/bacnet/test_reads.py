@@ -1,5 +1,7 @@
 """The model answers what the stack answers, octet for octet, and leaves alone what it does not know."""
 
+from collections import Counter
+
 import pytest
 
 from bridge.core.quality import Quality
@@ -52,6 +54,21 @@ async def test_reading_all_gives_the_same_set_as_the_stack(point: str) -> None:
     assert sorted(fast) == sorted(slow)
 
 
+# ALL, REQUIRED, OPTIONAL
+@pytest.mark.parametrize("group", [8, 105, 80])
+async def test_the_device_reads_the_same_from_the_model_as_from_the_stack(group: int) -> None:
+    async with asked(FACTS) as (it, client):
+        request = [confirmed(1, 14, read_many(8, DEVICE_ID, group))]
+
+        (fast,) = await replies(it, client, request, slow=False)
+        (slow,) = await replies(it, client, request, slow=True)
+
+    differing = Counter(fast) - Counter(slow)
+    assert len(fast) == len(slow)
+    # the seconds and hundredths of Local_Time
+    assert differing.total() <= 2
+
+
 async def test_the_bvlc_length_is_the_datagram_length() -> None:
     async with asked(FACTS) as (it, client):
         for _ in range(2):
@@ -97,11 +114,32 @@ async def test_a_malformed_request_is_rejected_and_its_invoke_id_is_free(body: b
 
 
 # Defect 9: the wildcard instance is unknown-object
-async def test_the_device_answers_to_the_wildcard_instance() -> None:
+async def test_the_device_answers_to_the_wildcard_instance_and_says_its_own() -> None:
     async with asked(FACTS) as (_, client):
-        reply = await client.call(confirmed(1, 12, read(8, 4194303, 75)))
+        one = await client.call(confirmed(1, 12, read(8, 4194303, 75)))
+        many = await client.call(confirmed(1, 14, read_many(8, 4194303, 75)))
 
-    assert reply[-5:-1] == object_id(8, DEVICE_ID)
+    assert one.count(object_id(8, DEVICE_ID)) == 2
+    assert many.count(object_id(8, DEVICE_ID)) == 2
+
+
+async def test_every_property_of_the_device_reads_the_same_from_the_model_as_from_the_stack() -> None:
+    # without Local_Time
+    requests = [confirmed(7, 12, read(8, DEVICE_ID, p)) for p in PROPERTIES if p != 57]
+    async with asked(FACTS) as (it, client):
+        fast = await replies(it, client, requests, slow=False)
+        slow = await replies(it, client, requests, slow=True)
+
+    assert fast == slow
+
+
+async def test_a_request_for_more_than_there_is_room_for_is_refused_at_once() -> None:
+    async with asked(site(20)) as (_, client):
+        greedy = await client.call(confirmed(1, 14, read_many(8, DEVICE_ID, 8) * 100, limit=480))
+        modest = await client.call(confirmed(2, 14, read_many(8, DEVICE_ID, 77)))
+
+    assert greedy == b"\x50\x01\x0e\x91\x03\x91\x85"
+    assert modest[0] == 0x30
 
 
 async def test_who_has_by_name_finds_a_point_that_was_never_built() -> None:

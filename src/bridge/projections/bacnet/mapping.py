@@ -29,7 +29,8 @@ __all__ = ["Mapping", "Plan", "project"]
 _EVERYWHERE = "0.0.0.0"
 # Every series of numbers that the object lists are made of; instances are unique over the site in both layouts.
 _SPACES = [f"bacnet.{t.word}" for t in ObjectType] + ["bacnet.structured-view", "bacnet.device", "bacnet.name"]
-_TRY = "any BACnet/IP client, unicast to {host}:{port}: device %d"
+# The library's own shell; it needs an address that is not the server's.
+_TRY = "echo 'read {host}:{port} device,%d object-name' | python -m bacpypes3 --address {host}:47999"
 
 
 def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:

@@ -8,9 +8,11 @@ import struct
 from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
+from typing import NamedTuple, Protocol
 
 from bridge.projections.bacnet import wire
 from bridge.projections.bacnet.model import DeviceModel, Encoder, Entry, Recipe, Slow
+from bridge.projections.bacnet.plan import DEVICE
 from bridge.projections.bacnet.values import FLAGS_OF
 
 # Compiled property lists kept per shape; a client asks for a handful.
@@ -19,22 +21,43 @@ RECIPES_MOST = 64
 _POLL = b"\x1e\x09\x55\x09\x6f\x1f"
 _POLL_ROW = b"\x0c\0\0\0\0\x1e\x29\x55\x4e\x44\0\0\0\0\x4f\x29\x6f\x4e\x82\x04\0\x4f\x1f"
 _FLAG_OCTET = bytes(flags << 4 for flags in FLAGS_OF).ljust(256, b"\0")
+WILDCARD_DEVICE = DEVICE << 22 | wire.WILDCARD
 _GROUPS = (wire.ALL, wire.REQUIRED, wire.OPTIONAL)
 
 
-class NotOne:
-    """None of the objects of a request is there: clause 15.7.3.1 wants an Error and not an empty list."""
+# Octets of one reply beside the object list, which may be long: one datagram can ask for all of the device 140 times.
+_REPLY_MOST = 100_000
 
 
-NOT_ONE = NotOne()
-Result = bytes | NotOne | None
+class Failure(NamedTuple):
+    """Error class and code instead of a reply."""
+
+    octets: bytes
+
+
+# None of the objects of a request is there: clause 15.7.3.1 wants an Error and not an empty list.
+NOT_ONE = Failure(wire.UNKNOWN_OBJECT)
+TOO_MUCH = Failure(wire.OUT_OF_MEMORY)
+Result = bytes | Failure | None
+
+
+class OwnProperties(Protocol):
+    """The Device object, whose list of 80,000 objects the library would need seconds to encode."""
+
+    def properties(self, group: int) -> list[int]:
+        """Return the properties of wire.ALL, REQUIRED or OPTIONAL."""
+        ...
+
+    def octets(self, prop: int) -> bytes | None:
+        """Return one property value, None if the object does not have it."""
+        ...
 
 
 class MultipleReads:
     """Answers for one device; None leaves the request to the stack."""
 
-    def __init__(self, device: DeviceModel, entry: Callable[[int, int], Entry | None]) -> None:
-        self._device, self._entry = device, entry
+    def __init__(self, device: DeviceModel, entry: Callable[[int, int], Entry | None], own: OwnProperties) -> None:
+        self._device, self._entry, self._own = device, entry, own
         self._catalogue = device.catalogue
 
     def answer(self, body: bytes) -> Result:
@@ -84,9 +107,16 @@ class MultipleReads:
     def _results(self, specifications: list[tuple[int, bytes]]) -> Result:
         points, get = self._catalogue.points, self._device.by_object_id.get
         out: list[bytes] = []
-        found = False
+        found, room = False, _REPLY_MOST + len(self._device.object_list())
         for object_id, octets in specifications:
+            room -= len(out[-1]) if out else 0
+            if room < 0:
+                return TOO_MUCH
             position = get(object_id)
+            if object_id in (self._device.object_id, WILDCARD_DEVICE):
+                out.append(self._own_result(octets))
+                found = True
+                continue
             if position is None:
                 unknown = None if self._device.is_own(object_id) else _unknown_object(object_id, octets)
                 if unknown is None:
@@ -99,6 +129,15 @@ class MultipleReads:
                 return None
             out.append(emit(object_id, position))
         return b"".join(out) if found else NOT_ONE
+
+    def _own_result(self, octets: bytes) -> bytes:
+        body = b"\x0c" + self._device.object_id.to_bytes(4, "big") + b"\x1e"
+        for wanted in _properties(octets):
+            for prop in self._own.properties(wanted) if wanted in _GROUPS else (wanted,):
+                value = self._own.octets(prop)
+                shown = b"\x5e" + wire.UNKNOWN_PROPERTY + b"\x5f" if value is None else b"\x4e" + value + b"\x4f"
+                body += wire.context_unsigned(2, prop) + shown
+        return body + b"\x1f"
 
     def _compile(self, position: int, octets: bytes) -> Recipe | None:
         """Turn a property list into a function of (object id, position); None when one needs the built object."""

@@ -5,11 +5,10 @@ ReadProperty and ReadPropertyMultiple answered from the model: request octets in
 """
 
 from collections.abc import Callable
-from typing import TypeGuard
 
 from bridge.projections.bacnet import wire
 from bridge.projections.bacnet.model import Definition, DeviceModel, Entry, Slow
-from bridge.projections.bacnet.multiple import MultipleReads
+from bridge.projections.bacnet.multiple import WILDCARD_DEVICE, Failure, MultipleReads, OwnProperties
 
 # Completes the table of a definition.
 Seal = Callable[[Definition], None]
@@ -21,11 +20,11 @@ COMPLEX_ACK, ERROR = 0x30, 0x50
 class Reads:
     """Answers the reads of one device. `seal` completes a definition's table on the first miss."""
 
-    def __init__(self, device: DeviceModel, seal: Seal) -> None:
+    def __init__(self, device: DeviceModel, seal: Seal, own: OwnProperties) -> None:
         self.device = device
         self.catalogue = device.catalogue
-        self._seal = seal
-        self._multiple = MultipleReads(device, self.entry)
+        self._seal, self._properties = seal, own
+        self._multiple = MultipleReads(device, self.entry, own)
 
     def entry(self, position: int, prop: int) -> Entry | None:
         """Look one property up; None means the object does not have it."""
@@ -43,7 +42,9 @@ class Reads:
                 return self._read_property(body)
             if service == wire.READ_PROPERTY_MULTIPLE:
                 out = self._multiple.answer(body)
-                return (COMPLEX_ACK, out) if is_octets(out) else (None if out is None else (ERROR, wire.UNKNOWN_OBJECT))
+                if out is None:
+                    return None
+                return (ERROR, out.octets) if isinstance(out, Failure) else (COMPLEX_ACK, out)
         except (OverflowError, ValueError):
             # a value its datatype cannot carry
             return None
@@ -67,8 +68,9 @@ class Reads:
             array_index = int.from_bytes(body[end + 1 :], "big")
         position = self.device.by_object_id.get(object_id)
         if position is None:
-            if object_id == self.device.object_id and prop == wire.OBJECT_LIST:
-                return self._object_list(body, array_index)
+            if object_id in (self.device.object_id, WILDCARD_DEVICE):
+                # the reply names the instance, whichever way it was asked (clause 15.5.1.1.1)
+                return self._own(b"\x0c" + self.device.object_id.to_bytes(4, "big") + body[5:], prop, array_index)
             return None if self.device.is_own(object_id) else (ERROR, wire.UNKNOWN_OBJECT)
         entry = self.entry(position, prop)
         if entry is None:
@@ -76,6 +78,16 @@ class Reads:
         if array_index is not None or isinstance(entry, Slow):
             return None
         value = entry if isinstance(entry, bytes) else entry(position)
+        return COMPLEX_ACK, body + b"\x3e" + value + b"\x3f"
+
+    def _own(self, body: bytes, prop: int, array_index: int | None) -> Answer | None:
+        if prop == wire.OBJECT_LIST:
+            return self._object_list(body, array_index)
+        if array_index is not None:
+            return None
+        value = self._properties.octets(prop)
+        if value is None:
+            return ERROR, wire.UNKNOWN_PROPERTY
         return COMPLEX_ACK, body + b"\x3e" + value + b"\x3f"
 
     def _object_list(self, body: bytes, array_index: int | None) -> Answer:
@@ -89,8 +101,3 @@ class Reads:
         else:
             return ERROR, wire.INVALID_ARRAY_INDEX
         return COMPLEX_ACK, body + b"\x3e" + value + b"\x3f"
-
-
-def is_octets(out: object) -> TypeGuard[bytes]:
-    """Tell octets from the markers of `multiple`."""
-    return isinstance(out, bytes)

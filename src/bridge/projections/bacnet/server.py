@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
@@ -77,10 +78,14 @@ class Server:
                 catalogue.load()
                 board.load()
                 receiver.front = stack.front
+                # what is there now stays: the collector need not look at it again and again
+                gc.collect()
+                gc.freeze()
                 ctx.ready()
                 stack.announce()
                 await self._serve(stack, engine, ctx.counters)
             finally:
+                gc.unfreeze()
                 stack.close()
                 # a foreign device takes leave of its BBMD in the next turn of the loop
                 await asyncio.sleep(0)

@@ -13,6 +13,8 @@ SUBSCRIBE_COV, READ_PROPERTY, READ_PROPERTY_MULTIPLE, SUBSCRIBE_COV_PROPERTY = 5
 # Error class and code pairs as they stand in an Error PDU or a propertyAccessError.
 UNKNOWN_OBJECT = b"\x91\x01\x91\x1f"
 UNKNOWN_PROPERTY = b"\x91\x02\x91\x20"
+# resources, out-of-memory
+OUT_OF_MEMORY = b"\x91\x03\x91\x85"
 INVALID_ARRAY_INDEX = b"\x91\x02\x91\x2a"
 # max-APDU-length-accepted nibble, clause 20.1.2.5.
 APDU_LIMITS = (50, 128, 206, 480, 1024, 1476) + (0,) * 10

@@ -5,6 +5,7 @@ Reads are the library's, over objects that show the model; everything that chang
 subscribing, managing).
 """
 
+import inspect
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from bacpypes3.apdu import (
     unconfirmed_request_types,
 )
 from bacpypes3.app import Application
-from bacpypes3.basetypes import DeviceObjectReference, EventState, Reliability, ServicesSupported
+from bacpypes3.basetypes import DeviceObjectReference, EventState, PropertyIdentifier, Reliability, ServicesSupported
 from bacpypes3.comm import bind
 from bacpypes3.local.device import DeviceObject as StockDevice
 from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElement
@@ -55,6 +56,10 @@ _NOT_EXECUTED = (
 )
 
 
+def _has(obj: Any, name: str) -> bool:
+    return inspect.getattr_static(obj, name, None) is not None
+
+
 class DeviceApplication(Writing, Subscribing, Alarming, Management, Application):
     """One device. Its own objects live in the library's dictionaries; points live in the model."""
 
@@ -64,6 +69,7 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
     reads: Reads
     built: OrderedDict[int, Any]
     counters: dict[str, int]
+    _types: set[int]
     # Whether a source address is one of ours.
     is_own: Callable[[Any], bool]
 
@@ -80,7 +86,7 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
         device = next(o for o in own if isinstance(o, StockDevice))
         app = cls()
         app.model, app.engine, app.commands, app.counters = model, engine, commands, counters
-        app.reads = Reads(model, app._seal)
+        app.reads = Reads(model, app._seal, app)
         app.built = OrderedDict()
         app._telling = set()
         app.asap = ServicePoint(device, app.device_info_cache)
@@ -108,6 +114,7 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
 
     def own_changed(self) -> None:
         """Take the device's own objects into the object list."""
+        self._types = set()
         self.model.fixed_ids = [int(t) << 22 | i for t, i in self.objectIdentifier]
         self.model.changed()
 
@@ -234,14 +241,41 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
 
     # What the device says of itself.
 
+    def properties(self, group: int) -> list[int]:
+        """Return the property numbers of the Device object that ReadPropertyMultiple means by a group (15.7.3.2)."""
+        kinds = type(self.device_object).__mro__
+        required = {name for kind in kinds for name in getattr(kind, "_required", ())}
+        names = [name for name in self.device_object._elements if name != "propertyList"]
+        if group == wire.REQUIRED:
+            names = [name for name in names if name in required]
+        elif group == wire.OPTIONAL:
+            names = [name for name in names if name not in required]
+        return sorted(int(PropertyIdentifier(name)) for name in names if self._own_value(name) is not None)
+
+    def octets(self, prop: int) -> bytes | None:
+        """Return the value of a property of the Device object; its list comes from the model, encoded already."""
+        if prop == wire.OBJECT_LIST:
+            return self.model.object_list()
+        value = self._own_value(PropertyIdentifier(prop).attr)
+        return None if value is None else objects.octets_of(value)
+
+    def _own_value(self, name: str) -> Any:
+        if name == "objectList":
+            return name
+        known = name in self.device_object._elements
+        return getattr(self.device_object, name) if known and _has(self.device_object, name) else None
+
     def is_dead(self) -> bool:
         """Tell whether the one meter this device stands for is not heard; the bridge itself always works."""
         return bool(self.npdu_source) and self.model.is_dead()
 
     def object_types(self) -> set[int]:
         """Return the numbers of the types it has."""
-        types = {int(t) for t, _ in self.objectIdentifier} | {i >> 22 for i in self.model.by_object_id}
-        return types | {STRUCTURED_VIEW} if self.model.views else types
+        if not self._types:
+            points = {i >> 22 for i in self.model.by_object_id}
+            views = {STRUCTURED_VIEW} if self.model.views else set()
+            self._types = points | views | {int(t) for t, _ in self.objectIdentifier}
+        return self._types
 
     def _executes(self, kind: Any) -> bool:
         return kind.__name__ not in _NOT_EXECUTED and hasattr(self, "do_" + kind.__name__)
