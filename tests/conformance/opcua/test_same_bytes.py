@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asyncua import ua
 
 from bridge.core.point import Sample
 from bridge.core.quality import Quality
@@ -117,3 +118,33 @@ async def test_what_is_asked_twice_is_answered_the_same_after_a_change(tmp_path:
     assert before == again
     assert newer != before
     assert newer[:14] == before[:14]
+
+
+# OPC 10000-4, 5.9.3
+async def test_references_come_in_parts_when_the_client_wants_few_at_a_time(tmp_path: Path) -> None:
+    def browse(port: int) -> tuple[list[str], list[str], str]:
+        with RawClient(port) as client:
+            client.session()
+            [whole] = client.ask(browse_request(["m1"]), ua.BrowseResponse).Results
+            first = browse_request(["m1"])
+            first.Parameters.RequestedMaxReferencesPerNode = 4
+            [part] = client.ask(first, ua.BrowseResponse).Results
+            names = [str(one.NodeId) for one in part.References]
+            point = part.ContinuationPoint
+            while part.ContinuationPoint:
+                following = ua.BrowseNextRequest()
+                following.Parameters.ReleaseContinuationPoints = False
+                following.Parameters.ContinuationPoints = [part.ContinuationPoint]
+                [part] = client.ask(following, ua.BrowseNextResponse).Parameters.Results
+                assert len(part.References) <= 4
+                names += [str(one.NodeId) for one in part.References]
+            again = ua.BrowseNextRequest()
+            again.Parameters.ContinuationPoints = [point]
+            [used] = client.ask(again, ua.BrowseNextResponse).Parameters.Results
+            return [str(one.NodeId) for one in whole.References], names, used.StatusCode.name
+
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT, tmp_path)]):
+        whole, parts, used = await asyncio.to_thread(browse, PORT)
+
+    assert parts == whole
+    assert used == "BadContinuationPointInvalid"

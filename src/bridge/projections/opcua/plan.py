@@ -84,7 +84,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     items: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
     queue: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     unacknowledged: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 20
-    publishing_ms: Annotated[int, msgspec.Meta(ge=5, le=60_000)] = 100
+    publishing_ms: Annotated[int, msgspec.Meta(ge=5, le=60_000)] = 10
     lifetime_count: Annotated[int, msgspec.Meta(ge=10, le=10_000)] = 120
 
 

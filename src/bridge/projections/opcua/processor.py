@@ -64,6 +64,7 @@ _CHANGING = {
     ua.NodeId(_ids.DeleteReferencesRequest_Encoding_DefaultBinary): "DeleteReferences",
     ua.NodeId(_ids.HistoryUpdateRequest_Encoding_DefaultBinary): "HistoryUpdate",
 }
+_BROWSE_NEXT = ua.NodeId(_ids.BrowseNextRequest_Encoding_DefaultBinary)
 _CREATE_SESSION = ua.NodeId(_ids.CreateSessionRequest_Encoding_DefaultBinary)
 _ACTIVATE_SESSION = ua.NodeId(_ids.ActivateSessionRequest_Encoding_DefaultBinary)
 
@@ -203,6 +204,12 @@ class Processor(UaProcessor):
             return done
         if self.session is None or self.session.auth_token != requesthdr.AuthenticationToken:
             raise ServiceError(ua.StatusCodes.BadSessionIdInvalid)
+        if typeid == _BROWSE_NEXT and self.session.is_activated():
+            params = struct_from_binary(ua.BrowseNextParameters, body)
+            answer = ua.BrowseNextResponse()
+            answer.Parameters.Results = await self.session.browse_next(params)
+            self.send_response(requesthdr.RequestHandle, seqhdr, answer)
+            return True
         if typeid in _CHANGING:
             self.iserver.commands.refuse(self.session.user, self.session.peer, _CHANGING[typeid])
             raise ServiceError(ua.StatusCodes.BadUserAccessDenied)

@@ -13,6 +13,8 @@ from bridge.projections.opcua.plan import NAMESPACE_INDEX
 
 # OPC 10000-4, 5.7.2.1: the token must not be guessable.
 _TOKEN_BYTES = 32
+# Continuation points of one session, the newest; references of a node are shared, so that one is small.
+_RESTS, _POINT_BYTES = 100, 8
 
 
 class Session(InternalSession):
@@ -27,6 +29,8 @@ class Session(InternalSession):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        # what BrowseNext asks for, by continuation point
+        self._rest: dict[bytes, tuple[list[ua.ReferenceDescription], int]] = {}
         if self.external:
             self.iserver.unregister_external_session(self)
             self.auth_token = ua.NodeId(secrets.token_bytes(_TOKEN_BYTES), 0)
@@ -38,6 +42,35 @@ class Session(InternalSession):
         """The channel's certificate names a program, not a user: only a user's own token is shown to `get_user`."""
         del peer_certificate
         return super().activate_session(params, None)
+
+    async def browse(self, params: ua.BrowseParameters) -> list[ua.BrowseResult]:
+        """As the library's, but no more references at a time than the client wants."""
+        results: list[ua.BrowseResult] = await super().browse(params)
+        most = int(params.RequestedMaxReferencesPerNode)
+        for result in results if self.external and most else ():
+            self._cut(result, result.References, most)
+        return results
+
+    async def browse_next(self, parameters: ua.BrowseNextParameters) -> list[ua.BrowseResult]:
+        results: list[ua.BrowseResult] = []
+        for point in parameters.ContinuationPoints or ():
+            result, kept = ua.BrowseResult(), self._rest.pop(bytes(point or b""), None)
+            if kept is None:
+                result.StatusCode = ua.StatusCode(ua.StatusCodes.BadContinuationPointInvalid)
+            elif not parameters.ReleaseContinuationPoints:
+                self._cut(result, *kept)
+            results.append(result)
+        return results
+
+    def _cut(self, result: ua.BrowseResult, references: list[ua.ReferenceDescription], most: int) -> None:
+        """Give the first `most`, and keep the rest under a name that only this session knows."""
+        result.References = references[:most]
+        if len(references) <= most:
+            return
+        while len(self._rest) >= _RESTS:
+            self._rest.pop(next(iter(self._rest)))
+        result.ContinuationPoint = secrets.token_bytes(_POINT_BYTES)
+        self._rest[result.ContinuationPoint] = (references[most:], most)
 
     def owns(self, subscription_id: int) -> bool:
         subscription = self.subscription_service.subscriptions.get(subscription_id)
