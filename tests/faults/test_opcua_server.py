@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import argon2
 import psutil
 import pytest
 from asyncua import ua
@@ -121,6 +122,7 @@ def subscribed(port: int, names: list[str]) -> RawClient:
     create.Parameters.RequestedPublishingInterval, create.Parameters.RequestedLifetimeCount = 100.0, 100_000
     create.Parameters.RequestedMaxKeepAliveCount = 10
     made = client.ask(create, ua.CreateSubscriptionResponse).Parameters
+    client.subscription = made.SubscriptionId
     request = ua.CreateMonitoredItemsRequest()
     request.Parameters.SubscriptionId = made.SubscriptionId
     request.Parameters.ItemsToCreate = [
@@ -364,3 +366,26 @@ async def test_abandoned_sessions_make_room_for_new_ones(tmp_path: Path) -> None
             client.abort()
         last = await asyncio.to_thread(subscribed, PORT, [ONE.id])
         last.sock.close()
+
+
+async def test_a_subscription_goes_over_to_the_same_user_only(tmp_path: Path) -> None:
+    def transfer(port: int, name: str) -> list[str]:
+        owner, heir = subscribed(port, [ONE.id]), RawClient(port)
+        if name:
+            heir.user = (name, "secret")
+        heir.session()
+        request = ua.TransferSubscriptionsRequest()
+        request.Parameters.SubscriptionIds = [int(owner.subscription)]
+        found = [one.StatusCode.name for one in heir.ask(request, ua.TransferSubscriptionsResponse).Parameters.Results]
+        owner.sock.close()
+        heir.sock.close()
+        return found
+
+    hashed = argon2.PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash("secret")
+    # no policy with a certificate: the password goes in clear, as a site would never have it
+    security = {"no_security": "allowed", "anonymous": "allowed", "policies": []}
+    settings = {"security": security, "users": {"ada": {"role": "viewer", "password": hashed}}}
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT, tmp_path, **settings)]):
+        found = [await asyncio.to_thread(transfer, PORT, name) for name in ("", "ada")]
+
+    assert found == [["Good"], ["BadUserAccessDenied"]]

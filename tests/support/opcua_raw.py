@@ -27,6 +27,10 @@ class RawClient:
         self.url = f"opc.tcp://127.0.0.1:{port}"
         self.channel = self.token = 0
         self.sequence, self.auth = 0, ua.NodeId()
+        # name and password; none: anonymous
+        self.user: tuple[str, str] | None = None
+        # the last one made
+        self.subscription = 0
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +73,10 @@ class RawClient:
         self.auth = created.Parameters.AuthenticationToken
         activate = ua.ActivateSessionRequest()
         activate.Parameters.UserIdentityToken = ua.AnonymousIdentityToken(PolicyId="anonymous")
+        if self.user is not None:
+            name, password = self.user
+            token = ua.UserNameIdentityToken(PolicyId="username", UserName=name, Password=password.encode())
+            activate.Parameters.UserIdentityToken = token
         self.ask(activate, ua.ActivateSessionResponse)
         return self
 

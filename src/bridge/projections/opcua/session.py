@@ -129,6 +129,29 @@ class Session(InternalSession):
     async def delete_subscriptions(self, ids: list[int]) -> list[ua.StatusCode]:
         return await self._each(ids, super().delete_subscriptions)
 
+    async def transfer_subscriptions(
+        self, params: ua.TransferSubscriptionsParameters, callback: Callable[..., Any]
+    ) -> list[ua.TransferResult]:
+        results: list[ua.TransferResult] = []
+        for number in params.SubscriptionIds or ():
+            if self._may_take(int(number)):
+                one = ua.TransferSubscriptionsParameters([number], params.SendInitialValues)
+                results += await super().transfer_subscriptions(one, callback)
+            else:
+                refused = ua.StatusCode(ua.StatusCodes.BadUserAccessDenied)
+                results.append(ua.TransferResult(StatusCode=refused))
+        return results
+
+    def _may_take(self, number: int) -> bool:
+        """The same user, and the same program where it has a certificate (OPC 10000-4, 5.14.7.1)."""
+        subscription = self.subscription_service.subscriptions.get(number)
+        if subscription is None:
+            # the library says what it is
+            return True
+        sessions = self.iserver._external_sessions.values()
+        owner = next((one for one in sessions if one.session_id == subscription.session_id), None)
+        return owner is None or (owner.user.name, owner.certificate) == (self.user.name, self.certificate)
+
     async def _set_publishing(self, params: ua.SetPublishingModeParameters, own: list[int]) -> list[ua.StatusCode]:
         params.SubscriptionIds = own
         return await super().set_publishing_mode(params)
