@@ -53,7 +53,7 @@ check: $(VENV)/.dev ## format, lint, types, import contracts, unit tests: second
 	@$(BIN)/ruff check --quiet src tests tools
 	@$(BIN)/mypy --no-error-summary
 	@PYTHONPATH=src $(BIN)/lint-imports --no-logo | grep -v KEPT
-	@$(RUN) -m pytest -q --no-header -m "not ($(NOT_QUICK))" $(UNIT) $(PYTEST_ARGS)
+	@tools/run_tests.sh $(BIN)/python -m "not ($(NOT_QUICK))" $(UNIT) $(PYTEST_ARGS)
 
 format: $(VENV)/.dev ## bring every file into the house format
 	@$(BIN)/ruff format --quiet src tests tools
@@ -61,7 +61,7 @@ format: $(VENV)/.dev ## bring every file into the house format
 
 test: $(VENV)/.dev ## every test but the soak; installs the foreign clients from Debian where it may
 	@tools/test_packages.sh
-	@$(RUN) -m pytest -q --no-header -m "not soak" $(PYTEST_ARGS)
+	@tools/run_tests.sh $(BIN)/python -m "not soak" $(PYTEST_ARGS)
 
 soak: $(VENV)/.dev ## minutes to hours
 	@$(RUN) -m pytest -q --no-header -m soak --timeout=0 $(PYTEST_ARGS)

@@ -12,17 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bridge.projections
-from bridge.app.faces import GATEWAYS, load_mapping
-from bridge.app.faces import project_all as faces_of
+from bridge.app.export import export_site
+from bridge.app.faces import GATEWAYS, load_mapping, number_and_project
 from bridge.config import schema
-from bridge.config.ledger import Ledger
+from bridge.config.ledger_file import LEDGER_FILE, ledger_text, read_ledger
 from bridge.config.load import load_site
-from bridge.projections.iec61850 import export as iec61850_export
-from bridge.projections.iec61850 import mapping as iec61850
-from bridge.projections.snmp import export
-from bridge.projections.snmp import mapping as snmp
 
 TOP = Path(__file__).parents[1]
+DEMO = TOP / "mappings" / "demo"
 Generator = Callable[[], Iterator[tuple[str, str]]]
 
 
@@ -37,25 +34,24 @@ def schemas() -> Iterator[tuple[str, str]]:
         yield f"mappings/schema/{name}", schema.schema_text(content)
 
 
+def ledger() -> Iterator[tuple[str, str]]:
+    """The numbers of the demo site: kept from what is committed, so that no client of the demo loses its objects."""
+    path = DEMO / LEDGER_FILE
+    _, spaces = number_and_project(load_site(DEMO), read_ledger(path))
+    yield str(path.relative_to(TOP)), ledger_text(spaces)
+
+
 def mibs() -> Iterator[tuple[str, str]]:
     """The MIB of the demo site: what a station loads to read it by name."""
-    faces = faces_of(load_site(TOP / "mappings" / "demo"), Ledger())
-    plan = next(face.projected.plan for face in faces if face.name == "snmp")
-    assert isinstance(plan, snmp.Plan)
-    for name, text in export.files(plan):
-        yield f"mibs/{name}", text
+    return ((f"mibs/{name}", text) for name, text in export_site(DEMO, "mib"))
 
 
 def cids() -> Iterator[tuple[str, str]]:
     """The CID of the demo site, and a capability file per meter model in it."""
-    faces = faces_of(load_site(TOP / "mappings" / "demo"), Ledger())
-    plan = next(face.projected.plan for face in faces if face.name == "iec61850")
-    assert isinstance(plan, iec61850.Plan)
-    for name, text in iec61850_export.files(plan):
-        yield f"cid/{name}", text
+    return ((f"cid/{name}", text) for what in ("cid", "icd") for name, text in export_site(DEMO, what))
 
 
-GENERATORS: tuple[Generator, ...] = (schemas, mibs, cids)
+GENERATORS: tuple[Generator, ...] = (schemas, ledger, mibs, cids)
 
 
 def changed() -> Iterator[tuple[Path, str]]:

@@ -1,5 +1,6 @@
 """`meterbridge user`, with and without a running bridge; a canary password that appears nowhere."""
 
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,18 +11,29 @@ import yaml
 from tests.support.bridge_site import RunningBridge, cli, modbus_mapping, running_bridge, site_files
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120)]
-PORT, SIMULATOR_PORT = 27070, 27071
+PORT, SIMULATOR_PORT, SYSLOG_PORT = 27070, 27071, 27072
 CANARY, CANARY_2 = "canary-kJ81-first", "canary-zP42-second"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     access = {"roles": {"janitor": {"rights": ["read"]}}, "passwords": {"min_length": 10}}
-    return site_files(tmp_path_factory.mktemp("users") / "site", access, {"modbus": modbus_mapping(PORT)})
+    services = {"syslog": {"host": "127.0.0.1", "port": SYSLOG_PORT}}
+    folder = tmp_path_factory.mktemp("users") / "site"
+    return site_files(folder, access, {"modbus": modbus_mapping(PORT)}, services=services)
 
 
 @pytest.fixture(scope="module")
-def bridge(site: Path) -> Iterator[RunningBridge]:
+def collector() -> Iterator[socket.socket]:
+    """A syslog server."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", SYSLOG_PORT))
+        sock.settimeout(10)
+        yield sock
+
+
+@pytest.fixture(scope="module")
+def bridge(site: Path, collector: socket.socket) -> Iterator[RunningBridge]:
     # without a bridge first: the command line keeps the audit itself
     assert cli("user", "add", str(site), "anna", "--role", "technician", stdin=f"{CANARY}\n").returncode == 0
     with running_bridge(site, SIMULATOR_PORT) as running:
@@ -97,6 +109,21 @@ def test_a_password_appears_in_no_file_log_export_or_json(bridge: RunningBridge)
     for canary in (CANARY, CANARY_2):
         assert canary not in shown
         assert canary.encode() not in written
+
+
+def test_the_audit_goes_to_syslog_with_its_place_in_the_chain(bridge: RunningBridge, collector: socket.socket) -> None:
+    # BARS S6
+    assert bridge.write("landlord.active_energy_import", "0").returncode == 1
+    record = next(r for r in bridge.audit() if r["target"] == "landlord.active_energy_import")
+    message = ""
+    while "landlord.active_energy_import" not in message:
+        message = collector.recv(4096).decode()
+
+    # facility local0 (16), severity notice (5): priority 96 is in the band 64-127
+    assert message.startswith("<133>1 ")
+    assert "not_writable (a MID meter bills by this point)" in message
+    assert f"audit {record['n']} {record['hash'][:16]}" in message
+    assert CANARY not in message
 
 
 def test_everything_secret_is_for_the_owner_only(bridge: RunningBridge) -> None:

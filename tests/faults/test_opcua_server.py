@@ -332,3 +332,35 @@ async def test_a_killed_worker_is_back_within_four_seconds(tmp_path: Path) -> No
         await until(lambda: status(supervisor, "opcua").starts == 2)
 
     assert took < 4.0
+
+
+async def test_a_session_follows_its_client_to_a_new_channel_and_outlives_the_old_one(tmp_path: Path) -> None:
+    def move(port: int) -> tuple[bytes, bytes]:
+        old = RawClient(port).session()
+        with RawClient(port) as new:
+            new.hello()
+            new.open_channel()
+            new.auth = old.auth
+            activate = ua.ActivateSessionRequest()
+            activate.Parameters.UserIdentityToken = ua.AnonymousIdentityToken(PolicyId="anonymous")
+            new.ask(activate, ua.ActivateSessionResponse)
+            request = new.encoded(read_request([ONE.id], 0))
+            before = new.request(request)
+            old.abort()
+            time.sleep(0.3)
+            return before[28:], new.request(request)[28:]
+
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT, tmp_path)]):
+        before, after = await asyncio.to_thread(move, PORT)
+
+    assert before == after
+
+
+async def test_abandoned_sessions_make_room_for_new_ones(tmp_path: Path) -> None:
+    limits = {"sessions": 3, "subscriptions": 3}
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT, tmp_path, limits=limits)]):
+        for _ in range(10):
+            client = await asyncio.to_thread(subscribed, PORT, [ONE.id])
+            client.abort()
+        last = await asyncio.to_thread(subscribed, PORT, [ONE.id])
+        last.sock.close()

@@ -58,6 +58,9 @@ GOOD = [
     confirmed(12, 28, subscribe_property(3, 0, 1, 85, 1.0)),
     confirmed(13, 17, b"\x09\x01\x19\x01"),
     confirmed(14, 20, b"\x09\x01"),
+    confirmed(18, 29, b""),
+    confirmed(19, 3, b""),
+    confirmed(20, 0, b"\x09\x01\x1c\x00\x00\x00\x01\x29\x03\x3e\x19\x01\x3f\x4b\x00op\x5e\x19\x01\x5f"),
     confirmed(15, 26, b"\x0c\x05\x00\x00\x01\x19\x83"),
     confirmed(16, 12, read(0, 1, 85), route=b"\x00\x05\x03\x00\x00\x02"),
     # a segment of a request that never ends

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bridge.config.ledger import Ledger
+from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import SystemClock
-from bridge.core.command import Command, CommandResult, Outcome
+from bridge.core.command import Command, CommandResult, Origin, Outcome
 from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.ports import PointReader, Projected, ProjectionContext, SiteFacts
 from bridge.core.quality import Quality
@@ -82,6 +83,16 @@ class Meters:
 
 
 @dataclass
+class Refusals:
+    """RefusalSink: (peer, target, reason) in the order they came."""
+
+    seen: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def refused(self, origin: Origin, target: str, reason: str) -> None:
+        self.seen.append((origin.peer, target, reason))
+
+
+@dataclass
 class Served:
     """The projection in this process."""
 
@@ -92,6 +103,7 @@ class Served:
     meters: Meters
     counters: dict[str, int]
     task: asyncio.Task[None]
+    refusals: Refusals
 
     def place(self, point_id: str) -> tuple[int, int]:
         return place_of(self.plan, self.facts, point_id)
@@ -117,10 +129,13 @@ class Served:
 
 
 @asynccontextmanager
-async def served(facts: SiteFacts, points: PointReader | None = None, /, **more: object) -> AsyncIterator[Served]:
+async def served(
+    facts: SiteFacts, points: PointReader | None = None, alarms: AlarmPort | None = None, /, **more: object
+) -> AsyncIterator[Served]:
     """`points`: what the projection reads instead of the store."""
     plan, store = plan_of(facts, **more), store_of(facts)
     ready, counters, meters = asyncio.Event(), dict[str, int](), Meters(store)
+    refusals = Refusals()
     context = ProjectionContext(
         plan=plan,
         points=points or store,
@@ -132,6 +147,8 @@ async def served(facts: SiteFacts, points: PointReader | None = None, /, **more:
         state_dir="",
         counters=counters,
         ready=ready.set,
+        alarms=alarms or NoAlarms(),
+        refusals=refusals,
     )
     server = Server()
     task = asyncio.ensure_future(server.run(context))
@@ -141,7 +158,7 @@ async def served(facts: SiteFacts, points: PointReader | None = None, /, **more:
             await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 task.result()
-        yield Served(facts, plan, store, server, meters, counters, task)
+        yield Served(facts, plan, store, server, meters, counters, task, refusals)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -32,7 +32,11 @@ def modbus_mapping(port: int) -> dict[str, Any]:
 
 
 def site_files(
-    folder: Path, access: dict[str, Any] | None, mappings: dict[str, dict[str, Any]], channel: str = "tcp"
+    folder: Path,
+    access: dict[str, Any] | None,
+    mappings: dict[str, dict[str, Any]],
+    channel: str = "tcp",
+    services: dict[str, Any] | None = None,
 ) -> Path:
     """Write a site of one MID submeter with these protocols; return its site.yaml. `access` None: says nothing."""
     (folder / "meters").mkdir(parents=True)
@@ -55,6 +59,8 @@ def site_files(
     }
     if access is not None:
         site["access"] = access
+    if services is not None:
+        site["services"] = services
     path = folder / "site.yaml"
     path.write_text(yaml.safe_dump(site))
     return path

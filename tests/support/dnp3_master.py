@@ -64,6 +64,7 @@ def fragments(chunks: Sequence[bytes]) -> list[bytes]:
 class FakeBackend:
     def __init__(self) -> None:
         self.log: list[tuple[str, object]] = []
+        self.refusals: list[tuple[str, str]] = []
         self.clock_ms = 1_700_000_000_000
         self.slow = False
         self.need = False
@@ -78,6 +79,9 @@ class FakeBackend:
 
     def needs_time(self) -> bool:
         return self.need
+
+    def refused(self, target: str, reason: str) -> None:
+        self.refusals.append((target, reason))
 
     def select(self, control: Control) -> CommandStatus:
         self.log.append(("select", control.index))

@@ -36,9 +36,9 @@ def projected(facts: SiteFacts, port: int = 0, /, **more: object) -> Projected:
     return project(mapping(port, **more), facts, Ledger())
 
 
-def spec_of(facts: SiteFacts, port: int, /, **more: object) -> WorkerSpec:
+def spec_of(facts: SiteFacts, port: int, state_dir: str = "", /, **more: object) -> WorkerSpec:
     made = projected(facts, port, **more)
-    return WorkerSpec("dnp3", SERVER, msgspec.msgpack.encode(made.plan), made.needs)
+    return WorkerSpec("dnp3", SERVER, msgspec.msgpack.encode(made.plan), made.needs, state_dir)
 
 
 class Opendnp3:

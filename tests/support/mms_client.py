@@ -36,11 +36,15 @@ class Reports:
         self.got: list[Any] = []
 
     async def subscribe(
-        self, entry_id: bytes | None = None, integrity_ms: int | None = None, data_change: bool | None = None
+        self,
+        entry_id: bytes | None = None,
+        integrity_ms: int | None = None,
+        data_change: bool | None = None,
+        call: Any = None,
     ) -> None:
         connection, block = self.connection, self.block
         handle = await connection.get_rcb_values(block)
-        await connection.install_report_handler(block, self.got.append, rpt_id=handle.rpt_id)
+        await connection.install_report_handler(block, call or self.got.append, rpt_id=handle.rpt_id)
         if entry_id is not None:
             # the client writes EntryId through set_rcb_values; the name is EntryID
             await connection.write(block.replace(".BR.", ".") + ".EntryID", FC.BR, entry_id)

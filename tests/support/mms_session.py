@@ -5,12 +5,12 @@ from typing import Any
 
 import iec61850
 
-from tests.support.mms_client import FC, Reports, connect
+from tests.support.mms_client import FC, Reports
 
 
-async def everything(port: int) -> None:
+async def everything(port: int, timeout_ms: int = 3000) -> None:
     """Association, directories, reads, data sets, both kinds of report block, a control, and what is refused."""
-    c: Any = await connect(port)
+    c: Any = await iec61850.IedConnection.connect(f"127.0.0.1:{port}", timeout_ms=timeout_ms)
     await c.get_server_directory()
     await c.get_logical_device_directory("GW1m1")
     await c.get_data_set_directory("GW1m1/LLN0.dsAll")

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.app.audit_events import told_of
 from bridge.app.command_side import CommandSide
 from bridge.app.faces import Face, missing_extra, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
 from bridge.app.own import OwnServices
 from bridge.app.tls_files import tls_faults
+from bridge.commands.chain import Record
 from bridge.commands.router import Carrier
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
@@ -90,9 +92,6 @@ class Bridge:
         """End within 5 s. May be called from a signal handler of the loop."""
         self._stopping.set()
 
-    def stop_after(self, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self.stop)
-
     def reload_soon(self) -> None:
         """Reload from a signal handler; faults go to the log."""
         self._reload_wanted.set()
@@ -114,11 +113,14 @@ class Bridge:
             try:
                 loaded = await asyncio.to_thread(self._load)
             except ConfigErrors as exc:
-                await self.commands.reloaded(f"{len(exc.errors)} mistakes, the first: {exc.errors[0]}")
+                fault = f"{len(exc.errors)} mistakes, the first: {exc.errors[0]}"
+                self.own.reloaded(fault)
+                await self.commands.reloaded(fault)
                 raise
             self.config, self.faces = loaded.config, loaded.faces
             await self.field.apply(self.config, self._swap)
             self.supervisor.reload(self._specs())
+            self.own.reloaded("")
             await self.commands.reloaded("")
             return self.faces
 
@@ -171,6 +173,7 @@ class Bridge:
             self.commands.offer_token()
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         self.own.events.subscribe(supervisor.happened)
+        self.commands.on_record = self._audited
         self.own.alarms.subscribe(supervisor.alarm_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())
         await self.own.start(self.config)
@@ -251,6 +254,11 @@ class Bridge:
         self.own.apply(self.config)
         self._offer_own()
         self.commands.apply(self.config)
+
+    def _audited(self, record: Record) -> None:
+        told = told_of(record)
+        if told is not None:
+            self.own.events.record(told.kind, told.priority, told.text, device=told.device, user=told.user)
 
     def _offer_own(self) -> None:
         self.commands.local.replace(dict.fromkeys(self.own.commands.points(), self._obey))

@@ -6,12 +6,12 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
 from bridge.app.lines import FieldLines, TimeoutOf
-from bridge.commands.audit import Audit, utc_text
+from bridge.commands.audit import Audit, OnRecord, utc_text
 from bridge.commands.audit_files import AuditFiles
 from bridge.commands.chain import Fact, Record
 from bridge.commands.local import LocalCommands
 from bridge.commands.logins import Logins
-from bridge.commands.policy import WritePolicy, address_of
+from bridge.commands.policy import WritePolicy, host_of
 from bridge.commands.raw import raw_policy
 from bridge.commands.resets import Resets, write_whole
 from bridge.commands.router import CarrierOf, CommandRouter
@@ -39,7 +39,7 @@ class CommandSide:
         files = self._files = AuditFiles(audit_folder(config.state_dir), limits.file_bytes, limits.files)
         self._repaired = files.repaired
         self._clock = clock
-        self.audit = Audit(lambda fact, time: asyncio.to_thread(files.append, fact, time), clock, _told)
+        self.audit = Audit(lambda fact, time: asyncio.to_thread(files.append, fact, time), clock, self._told)
         self.local = LocalCommands()
         self._under_way: set[asyncio.Task[CommandResult]] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -49,6 +49,8 @@ class CommandSide:
         resets = Resets(config.state_dir, lambda path, data: asyncio.to_thread(write_whole, path, data))
         self.router = CommandRouter(points, self.audit, self.local, resets, clock, carrier_of, self._spawn)
         self._lines: FieldLines | None = None
+        # hears every record in order: the event log
+        self.on_record: OnRecord = lambda record: None
         self.apply(config)
 
     def apply(self, config: SiteConfig) -> None:
@@ -97,7 +99,7 @@ class CommandSide:
             result="refused_by_server",
             target=target,
             protocol=origin.protocol,
-            peer=str(address_of(origin.peer) or origin.peer),
+            peer=host_of(origin.peer),
             user=origin.user,
             reason=reason,
         )
@@ -121,6 +123,21 @@ class CommandSide:
         """Record a change of configuration, or why it was refused."""
         await self._note(Fact(kind="configuration", result="refused" if fault else "done", target="site", reason=fault))
 
+    def _told(self, record: Record) -> None:
+        log.info(
+            "audit n=%d kind=%s target=%s result=%s protocol=%s peer=%s user=%s reason=%s repeated=%d",
+            record.n,
+            record.kind,
+            record.target,
+            record.result,
+            record.protocol,
+            record.peer,
+            record.user,
+            record.reason,
+            record.repeated,
+        )
+        self.on_record(record)
+
     async def _note(self, fact: Fact) -> None:
         try:
             await self.audit.note(fact)
@@ -138,21 +155,6 @@ class CommandSide:
 def audit_folder(state_dir: Path) -> Path:
     """Return where the audit of a bridge with this state directory is."""
     return state_dir / AUDIT_FOLDER
-
-
-def _told(record: Record) -> None:
-    log.info(
-        "audit n=%d kind=%s target=%s result=%s protocol=%s peer=%s user=%s reason=%s repeated=%d",
-        record.n,
-        record.kind,
-        record.target,
-        record.result,
-        record.protocol,
-        record.peer,
-        record.user,
-        record.reason,
-        record.repeated,
-    )
 
 
 def record_offline(config: SiteConfig, kind: str, action: str, target: str, by: str, clock: Clock) -> None:

@@ -10,10 +10,11 @@ from bridge.core.event import Event
 from bridge.history.database import Database
 from bridge.services.accumulator import IndexState
 from bridge.services.demand_service import DemandKept
+from bridge.services.min_max import Extreme
 
 T = TypeVar("T")
 # kinds of table `kept`
-INDEX, DEMAND, SETTING, ALARM, READER = "index", "demand", "setting", "alarm", "reader"
+INDEX, DEMAND, SETTING, ALARM, READER, EXTREME = "index", "demand", "setting", "alarm", "reader", "extreme"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -22,6 +23,7 @@ class Kept(msgspec.Struct, frozen=True):
     indexes: Mapping[str, IndexState] = {}
     demands: tuple[DemandKept, ...] = ()
     settings: Mapping[str, float] = {}
+    extremes: Mapping[str, Extreme] = {}
     alarms: tuple[Alarm, ...] = ()
     events: tuple[Event, ...] = ()
     read: int = 0
@@ -38,6 +40,7 @@ def load_kept(database: Database) -> Kept:
         indexes=_decoded(database.kept(INDEX), IndexState),
         demands=tuple(_decoded(database.kept(DEMAND), DemandKept).values()),
         settings=_decoded(database.kept(SETTING), float),
+        extremes=_decoded(database.kept(EXTREME), Extreme),
         alarms=tuple(sorted(alarms.values(), key=lambda alarm: alarm.id)),
         events=tuple(sorted(events.values(), key=lambda event: event.number)),
         profile_ns=max(database.last_profile().values(), default=0),

@@ -4,10 +4,12 @@ The channels of the site as one RawLinePort: what the gateway's process may ask 
 The rule one must not break: the core judges every request itself, whatever the worker has let pass.
 """
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
+
+import msgspec
 
 from bridge.app.failures import refused
 from bridge.app.tunnels import LineTunnel, open_tunnel
@@ -24,7 +26,7 @@ from bridge.modbus.request import Effect
 
 log = logging.getLogger("bridge.app")
 # what `access:` calls the asker of raw requests
-PROTOCOL = "gateway"
+PROTOCOL, TUNNEL_PROTOCOL = "gateway", "ethergate"
 # clients remembered: more than are connected at once
 _ORIGINS_KEPT = 256
 # (channel, unit id) -> s the device may take
@@ -84,11 +86,21 @@ class FieldLines:
             origin = self._origins[user] = Origin(PROTOCOL, _host(user), "")
         return origin
 
-    def tunnel(
+    @contextlib.asynccontextmanager
+    async def tunnel(
         self, channel: str, user: str, received: Callable[[bytes], None], idle_s: float
-    ) -> AbstractAsyncContextManager[LineTunnel]:
-        """See `core.ports.Tunnels`."""
-        return open_tunnel(self._channels, channel, user, received, idle_s)
+    ) -> AsyncIterator[LineTunnel]:
+        """See `core.ports.Tunnels`. Recorded before and after: what raw bytes write, nobody else can record."""
+        fact = Fact(kind="raw bytes", result="started", target=channel, protocol=TUNNEL_PROTOCOL, peer=_host(user))
+        async with open_tunnel(self._channels, channel, user, received, idle_s) as line:
+            try:
+                started = await self._audit.note(fact)
+            except OSError as exc:
+                raise RawRefused(RawFailure.REFUSED_BY_POLICY, "the audit cannot be written") from exc
+            try:
+                yield line
+            finally:
+                await self._note(msgspec.structs.replace(fact, result="ended", of=started.n))
 
     async def _write(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge.app.kept import ALARM, DEMAND, INDEX, READER, SETTING, Kept, encoded, load_kept
+from bridge.app.kept import ALARM, DEMAND, EXTREME, INDEX, READER, SETTING, Kept, encoded, load_kept
 from bridge.core.alarm import Alarm
 from bridge.core.clock import Clock
 from bridge.core.event import Event, EventKind
@@ -19,6 +19,7 @@ from bridge.services.alarm_rules import HISTORY_DAMAGED, HISTORY_FAILURE
 from bridge.services.alarms import AlarmService
 from bridge.services.demand_service import DemandService
 from bridge.services.events import EventLog
+from bridge.services.min_max import MinMax
 from bridge.services.settings import Settings
 
 log = logging.getLogger("bridge.app")
@@ -37,10 +38,11 @@ class Memory:
         alarms: AlarmService,
         demand: DemandService,
         settings: Settings,
+        min_max: MinMax,
         sent: Callable[[], int],
     ) -> None:
         """`sent`: number of the last event that syslog has got."""
-        self._sent = sent
+        self._min_max, self._sent = min_max, sent
         self._clock, self._events, self._alarms, self._demand, self._settings = clock, events, alarms, demand, settings
         self.recorder: Recorder | None = None
         self._told: dict[tuple[str, str], bytes] = {}
@@ -68,6 +70,7 @@ class Memory:
         """Give the services what was kept; call when they have their points."""
         self._settings.restore(kept.settings)
         self._demand.restore(kept.demands)
+        self._min_max.restore(kept.extremes)
         self._alarms.restore(kept.alarms)
 
     def accepted(self, definition: PointDef, state: IndexState, verdict: Verdict) -> None:
@@ -104,6 +107,8 @@ class Memory:
     def _keep_changed(self) -> None:
         for demand in self._demand.kept():
             self._keep(DEMAND, demand.id, encoded(demand))
+        for id_, extreme in self._min_max.kept().items():
+            self._keep(EXTREME, id_, encoded(extreme))
         self._keep(READER, "syslog", encoded(self._sent()))
         for id_, value in self._settings.written().items():
             self._keep(SETTING, id_, encoded(value))

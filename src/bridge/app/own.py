@@ -11,6 +11,7 @@ from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
 from bridge.core.event import EventKind
 from bridge.core.point import PointDef, Role
+from bridge.core.quality import Quality
 from bridge.core.quantity import Quantity
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice, NoticeKind
@@ -25,12 +26,17 @@ from bridge.services.demand_service import DemandService
 from bridge.services.derived import Derived, rules_of
 from bridge.services.events import EventLog, EventSettings
 from bridge.services.index_gate import IndexGate
+from bridge.services.kernel_clock import kernel_clock
+from bridge.services.min_max import MinMax, extremes_of
 from bridge.services.own_commands import OwnCommands, own_commands
 from bridge.services.settings import Settings, settings_in
+from bridge.services.time_quality import TimeQuality, TimeSettings
 
 log = logging.getLogger("bridge.app")
 
 
+# Seconds between two looks at whether readings carry a mark of the clock
+_MARK_S = 1.0
 # Kind and priority of what the field side tells; that a device is lost is an alarm besides
 _NOTICES: Mapping[NoticeKind, tuple[EventKind, int]] = {
     NoticeKind.LOST: (EventKind.COMMUNICATION, 64),
@@ -49,6 +55,7 @@ class OwnServices:
 
     def __init__(self, store: PointStore, clock: Clock) -> None:
         self._store, self._clock = store, clock
+        self._marks = False
         self.events = EventLog(clock)
         self.alarms = AlarmService(store, clock, self.events)
         self.alarms.redefine(SYSTEM)
@@ -58,11 +65,15 @@ class OwnServices:
         self.derived = Derived(store)
         self.demand = DemandService(store, clock, self._window_stepped)
         self.settings = Settings(store, clock, self._setting_changed)
-        self.commands = OwnCommands(store, clock, self.settings, self.demand)
+        self.min_max = MinMax(store)
+        self.commands = OwnCommands(store, clock, self.events, self.settings, self.demand, self.min_max)
 
         self.syslog = SyslogSide(self.events)
+        self.time = TimeQuality(clock, self.events, kernel_clock)
         self.records = Records(store, clock, self.gate)
-        self.memory = Memory(clock, self.events, self.alarms, self.demand, self.settings, self.syslog.note_sent)
+        self.memory = Memory(
+            clock, self.events, self.alarms, self.demand, self.settings, self.min_max, self.syslog.note_sent
+        )
 
     async def start(self, config: SiteConfig) -> None:
         """Take up what an earlier process kept, and the first configuration; before anything is polled."""
@@ -75,10 +86,17 @@ class OwnServices:
         held = self.gate.held()
         if held:
             self._store.publish(held)
+        self.events.record(EventKind.SYSTEM, 64, f"bridge started, {len(config.points)} points")
 
     async def stop(self) -> None:
         """Write what is left."""
+        self.events.record(EventKind.SYSTEM, 64, "bridge stopped")
         await self.memory.close()
+
+    def reloaded(self, fault: str) -> None:
+        """A reload was done, or refused because of `fault`."""
+        text = f"configuration refused: {fault}" if fault else "configuration reloaded"
+        self.events.record(EventKind.CONFIGURATION, 128 if fault else 64, text)
 
     def apply(self, config: SiteConfig) -> None:
         """Take over a configuration; what means the same goes on."""
@@ -92,8 +110,11 @@ class OwnServices:
             [(points, settings_of(demand, d.definition.id)) for d in config.field for points in demands_of(d)]
         )
         self.settings.redefine(settings_in(config))
+        self.min_max.redefine(extremes_of(config.field))
         self.commands.redefine(own_commands(config))
         self.records.apply(config)
+        self.time.settings = TimeSettings(services.time.step_s, services.time.error_s)
+        self._marks = services.time.mark_samples
         self.syslog.apply(config)
         alarms = alarm_rules_of(services.alarms, config.devices, config.points)
         self.alarms.redefine(alarms.rules)
@@ -105,11 +126,14 @@ class OwnServices:
     async def run(self) -> None:
         """Do what must be done in time, until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.derived.run(), name="derived")
             group.create_task(self.demand.run(), name="demand")
             group.create_task(self.alarms.run(), name="alarms")
             group.create_task(self.memory.run(), name="memory")
             group.create_task(self.records.run(), name="records")
             group.create_task(self.syslog.run(), name="syslog")
+            group.create_task(self.time.run(), name="time")
+            group.create_task(self._mark(), name="mark")
 
     def noticed(self, notice: Notice) -> None:
         """Make events of what the field side has to tell."""
@@ -119,11 +143,17 @@ class OwnServices:
             self.alarms.device_lost(notice.device, notice.kind is NoticeKind.LOST)
         kind, priority = _NOTICES[notice.kind]
         text = (
-            f"{notice.kind.value}: {notice.text}"
+            f"{notice.device}: {notice.kind.value}: {notice.text}"
             if notice.kind is not NoticeKind.SERIAL_NUMBER
             else (f"{notice.device}: serial number {notice.text}")
         )
         self.events.record(kind, priority, text, device=notice.device, index=notice.index)
+
+    async def _mark(self) -> None:
+        while True:
+            unsynced = self._marks and not self.time.synchronised
+            self.gate.mark = Quality.CLOCK_UNSYNCED if unsynced else Quality.GOOD
+            await asyncio.sleep(_MARK_S)
 
     def _accepted(self, definition: PointDef, state: IndexState, verdict: Verdict) -> None:
         self.memory.accepted(definition, state, verdict)
@@ -143,6 +173,7 @@ def unknown_points(config: SiteConfig) -> Sequence[str]:
     known = {rule.output for rule in rules_of(config)}
     known |= set(status_points(config.field).values())
     known |= {setting.definition.index for setting in settings_in(config)}
+    known |= {index for one in extremes_of(config.field) for index in (one.value, one.time)}
     for device in config.field:
         for points in demands_of(device):
             known |= {index for index, _ in points.values.values()}

@@ -1,5 +1,6 @@
 """`meterbridge alarms`, `acknowledge` and `events`."""
 
+import enum
 import getpass
 from typing import Annotated
 
@@ -8,6 +9,14 @@ import typer
 from bridge.cli.live import connect
 from bridge.cli.options import Json, Site
 from bridge.cli.output import form, reporting, say, show
+
+
+class Switch(enum.Enum):
+    """What to do with an alarm."""
+
+    ON = "on"
+    OFF = "off"
+
 
 _ALARMS = ("alarm", "state", "band", "label", "device", "point", "start", "end", "extreme", "acknowledged", "by")
 _EVENTS = ("event", "time", "priority", "device", "text", "user")
@@ -28,6 +37,17 @@ def acknowledge(site: Site, alarm: Annotated[int, typer.Argument(help="its numbe
     with reporting(), connect(site) as bridge:
         bridge.ask("acknowledge", alarm=alarm, user=getpass.getuser())
         say(f"alarm {alarm} acknowledged")
+
+
+def switch_alarm(
+    site: Site,
+    alarm: Annotated[str, typer.Argument(help="its name, such as over_voltage")],
+    state: Annotated[Switch, typer.Argument(help="off for maintenance work, on again afterwards")],
+) -> None:
+    """Switch every alarm of a name off or on; a restart switches all on."""
+    with reporting(), connect(site) as bridge:
+        bridge.ask("switch_alarm", alarm=alarm, on=state is Switch.ON, user=getpass.getuser())
+        say(f"alarm {alarm} is {state.value}")
 
 
 def events(

@@ -41,6 +41,7 @@ def build() -> typer.Typer:
     app.command("write")(live.write)
     app.command("alarms")(alarms.alarms)
     app.command("acknowledge")(alarms.acknowledge)
+    app.command("switch-alarm")(alarms.switch_alarm)
     app.command("events")(alarms.events)
     app.command("trace")(trace.trace)
     app.command("scan")(scan.scan)

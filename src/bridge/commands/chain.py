@@ -29,9 +29,9 @@ class ChainBroken(BridgeError):
 
 class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
-    What happened. `kind`: command, raw, login, user, tls, configuration, audit. `result`: an outcome, or `started` for
-    a command about to be carried out. `of`: number of the record that says it started. `repeated`: how often the same
-    was refused since the last record of it.
+    What happened. `kind`: command, raw, raw bytes, login, user, tls, configuration, audit. `result`: an outcome, or
+    `started` for a command about to be carried out. `of`: number of the record that says it started. `repeated`: how
+    often the same was refused since the last record of it.
     """
 
     kind: str

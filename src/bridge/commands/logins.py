@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from bridge.commands.audit import Audit
 from bridge.commands.chain import Fact
 from bridge.commands.lockout import Lockouts
-from bridge.commands.policy import Roles, address_of
+from bridge.commands.policy import Roles, host_of
 from bridge.commands.users import NAME, SETUP, SETUP_ROLE, TOKEN_NS, UserError, UserFile, fits, hash_of
 from bridge.config.access import Lockout
 from bridge.core.clock import Clock
@@ -57,7 +57,7 @@ class Logins:
 
     async def login(self, protocol: str, peer: str, user: str, password: Secret) -> LoginResult:
         """See `core.ports.Authenticator`."""
-        host = str(address_of(peer) or peer)
+        host = host_of(peer)
         if self._lockouts.locked(protocol, host, self._clock.monotonic_ns()):
             await self._record(protocol, host, user, LOCKED, "too many wrong tries before")
             return LOCKED

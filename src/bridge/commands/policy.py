@@ -55,6 +55,12 @@ def address_of(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return mapped or address
 
 
+def host_of(peer: str) -> str:
+    """Return the address of a peer without its port: the same one again comes from another port."""
+    address = address_of(peer)
+    return peer if address is None else str(address)
+
+
 @dataclass(frozen=True, slots=True)
 class _Identity:
     protocol: str

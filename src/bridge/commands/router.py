@@ -13,7 +13,7 @@ from bridge.commands.audit import Audit
 from bridge.commands.chain import Fact
 from bridge.commands.limits import SECOND_NS, Rates, Selections, locked_out
 from bridge.commands.local import LocalCommands
-from bridge.commands.policy import Decision, WritePolicy
+from bridge.commands.policy import Decision, WritePolicy, host_of
 from bridge.commands.resets import Resets
 from bridge.config.access import AccessFile, CommandLimits
 from bridge.core.clock import Clock
@@ -97,7 +97,7 @@ class CommandRouter:
         if decision.refused is not None:
             return decision
         now_ns, origin = self._clock.monotonic_ns(), command.origin
-        if not self._rates.take((origin.protocol, origin.peer, origin.user), now_ns):
+        if not self._rates.take((origin.protocol, host_of(origin.peer), origin.user), now_ns):
             return _busy(decision, "more commands a minute than allowed")
         if command.mode is Mode.OPERATE and not self._selections.operate(command, now_ns):
             return Decision(Outcome.REFUSED_BY_POLICY, "not selected, or not in time", decision.role)
@@ -215,7 +215,7 @@ def _fact(
         result=result,
         target=definition.id,
         protocol=origin.protocol,
-        peer=origin.peer,
+        peer=host_of(origin.peer),
         user=origin.user,
         role=role,
         old=old,

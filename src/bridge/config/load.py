@@ -12,6 +12,7 @@ from bridge.config.devices import Devices, periods_ns
 from bridge.config.faults import Faults, unique
 from bridge.config.marked import Marked
 from bridge.config.meters import Library
+from bridge.config.min_max import with_min_max
 from bridge.config.model import FieldDevice, Formula, ProjectionFile, SiteConfig
 from bridge.config.names import check_names, protocols, renamed
 from bridge.config.resolve import MeterFacts, meter_facts
@@ -51,6 +52,7 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
     if not faults.errors:
         # without all meters every formula would seem wrong, and every rule would seem to match nothing
         field, formulas = with_derived(field, marked, file, faults)
+        field = with_min_max(field, file.services.min_max, marked, faults)
     if not faults.errors:
         check_alarms(file.services, field, marked, faults)
         check_services(file.services, field, directory, marked, faults)

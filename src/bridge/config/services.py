@@ -93,17 +93,31 @@ class DerivedKey(_Strict, frozen=True):
     deadband: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
+class TimeKey(_Strict, frozen=True):
+    """
+    `services.time`. `step_s`: least step of the clock that is an event. `error_s`: greatest error of a clock that
+    counts as synchronised. `mark_samples`: readings made by a clock that does not say so to every protocol.
+    """
+
+    step_s: Annotated[float, msgspec.Meta(ge=0.000001, le=1.0)] = 0.5
+    error_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
+    mark_samples: bool = False
+
+
 class ServicesFile(_Strict, frozen=True):
     """
     `services:` of site.yaml.
 
+    `min_max`: points of the meters whose least and greatest value is kept, with its time.
     `derived`: `device.point` -> how it is computed; a device that is not among the meters comes into being with it.
     """
 
     states: StatesKey = StatesKey()
     demand: DemandKey = DemandKey()
     derived: dict[str, DerivedKey] = {}
+    min_max: tuple[Pattern, ...] = ()
     alarms: AlarmsKey = AlarmsKey()
     events: EventsKey = EventsKey()
     history: HistoryKey = HistoryKey()
     syslog: SyslogKey | None = None
+    time: TimeKey = TimeKey()

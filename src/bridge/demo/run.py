@@ -19,7 +19,7 @@ from bridge.demo.site import CONTROL_OFFSET, DEFAULT_PORT_BASE, HOST, write_atom
 
 @dataclass(frozen=True, slots=True)
 class DemoSettings:
-    """`for_s`: end by itself after this many seconds, None = never."""
+    """`for_s`: end by itself this many seconds after its start, None = never."""
 
     state_dir: Path
     port_base: int = DEFAULT_PORT_BASE
@@ -62,10 +62,8 @@ def run_demo(settings: DemoSettings, clock: Clock, announce: Announce) -> None:
                 write_atomically(settings.ready_file, msgspec.json.encode(answer).decode())
                 stack.callback(settings.ready_file.unlink, missing_ok=True)
             announce(site.parent, offers(bridge.faces, control_port))
-            if settings.for_s is not None:
-                bridge.stop_after(settings.for_s)
 
-        run_site(site, clock, settings.log_level, ready)
+        run_site(site, clock, settings.log_level, ready, settings.for_s)
 
 
 def ready_answer(pid: int, faces: Sequence[Face], control_port: int) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class IndexGate:
         accepted: Accepted = lambda definition, state, verdict: None,
     ) -> None:
         self._store, self._clock, self._events, self._accepted = store, clock, events, accepted
+        # set on every sample from outside, such as CLOCK_UNSYNCED
+        self.mark = Quality.GOOD
         self._gated: dict[int, _Gated] = {}
         self._tests: dict[int, _Device] = {}
         self._devices: dict[str, _Device] = {}
@@ -138,6 +140,8 @@ class IndexGate:
                 judged.append((index, self._in_test(index, sample)))
             else:
                 judged.append(change)
+        if self.mark:
+            judged = [(index, _marked(sample, self.mark)) for index, sample in judged]
         self._store.publish(judged)
 
     def _gate(self, definition: PointDef, device: _Device, before: _Gated | None) -> _Gated:
@@ -229,6 +233,10 @@ def most_per_s(definition: PointDef, device: DeviceDef) -> float:
     nominal = device.nominal
     watts = 3 * nominal.voltage_v * nominal.current_a * _BEYOND_NOMINAL
     return watts / 3600 / 10.0 ** exponent_of(definition)
+
+
+def _marked(sample: Sample, mark: Quality) -> Sample:
+    return Sample(sample.value, sample.quality | mark, sample.source_ns, sample.seq)
 
 
 def _showing(state: IndexState | None, quality: Quality, sample: Sample) -> Sample:

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Outcome
+from bridge.core.event import EventKind
 from bridge.core.point import PointDef, Sample, Value
 from bridge.core.quality import Quality
 from bridge.core.quantity import Quantity
 from bridge.core.store import PointStore
 from bridge.services.demand_service import DemandService
+from bridge.services.events import EventLog
+from bridge.services.min_max import MinMax
 from bridge.services.settings import Settings
 
 Q = Quantity
@@ -29,14 +32,23 @@ def own_commands(config: SiteConfig) -> list[PointDef]:
     ]
 
 
-_COMMANDS = frozenset({Q.RESET_DEMAND_PEAK})
+_COMMANDS = frozenset({Q.RESET_DEMAND_PEAK, Q.RESET_MIN_MAX})
 
 
 class OwnCommands:
     """CommandPort for the points it `owns`. Loop thread only."""
 
-    def __init__(self, store: PointStore, clock: Clock, settings: Settings, demand: DemandService) -> None:
-        self._store, self._clock, self._settings, self._demand = store, clock, settings, demand
+    def __init__(
+        self,
+        store: PointStore,
+        clock: Clock,
+        events: EventLog,
+        settings: Settings,
+        demand: DemandService,
+        min_max: MinMax,
+    ) -> None:
+        self._store, self._clock, self._events = store, clock, events
+        self._settings, self._demand, self._min_max = settings, demand, min_max
         self._commands: dict[int, PointDef] = {}
         self._seq = 0
 
@@ -58,6 +70,8 @@ class OwnCommands:
         """Carry out what the policy has let through."""
         if self._settings.owns(command.index):
             taken = self._settings.write(command.index, command.value)
+            if taken:
+                self._tell(self._store.definition(command.index), f"set to {command.value}", command)
             return CommandResult(Outcome.DONE if taken else Outcome.OUT_OF_RANGE)
         definition = self._commands.get(command.index)
         if definition is None:
@@ -65,9 +79,23 @@ class OwnCommands:
         if not _is_switch(command.value):
             return CommandResult(Outcome.OUT_OF_RANGE)
         # 0 is what it is at rest (P-05)
-        done = not command.value or self._demand.reset_peaks(definition.device)
+        done = not command.value or self._reset(definition)
         self._idle(command.index)
+        if command.value:
+            self._tell(definition, "carried out" if done else "refused: the lock-out after the last one runs", command)
         return CommandResult(Outcome.DONE if done else Outcome.REFUSED_BY_POLICY)
+
+    def _reset(self, definition: PointDef) -> bool:
+        if definition.meaning.quantity is Q.RESET_MIN_MAX:
+            return self._min_max.reset(definition.device)
+        return self._demand.reset_peaks(definition.device)
+
+    def _tell(self, definition: PointDef, what: str, command: Command) -> None:
+        """A-13: settings and resets are events."""
+        text = f"{definition.id} {what}"
+        self._events.record(
+            EventKind.COMMAND, 64, text, device=definition.device, index=definition.index, user=command.origin.user
+        )
 
     def _idle(self, index: int) -> None:
         self._seq += 1

@@ -20,6 +20,8 @@ REQUIRED: dict[int, tuple[int, ...]] = {
     8: (112, 121, 120, 70, 44, 12, 98, 139, 97, 96, 76, 62, 107, 11, 73, 30, 155),
     13: (*_STATUS, 74),
     14: (*_STATUS, 74, *_COMMANDABLE),
+    # Notification Class: class, priorities, ack required, recipients
+    15: (17, 86, 1, 102),
     19: (*_STATUS, 74),
     # Accumulator: scale, units, maximum
     23: (*_STATUS, 187, 117, 65),

@@ -15,7 +15,7 @@ async def main(port: int, address: str, device: int) -> None:
         listed = await network.read(f"{address} device {device} objectList")
     found = {}
     for kind, instance in listed:
-        if str(kind) in ("device", "network-port", "structured-view"):
+        if str(kind) in ("device", "network-port", "notification-class", "structured-view"):
             continue
         with redirect_stdout(sys.stderr):
             name, value = await network.readMultiple(f"{address} {kind} {instance} objectName presentValue")

@@ -65,6 +65,7 @@ async def test_the_state_texts_are_those_of_the_running_device() -> None:
     assert checked == 2 * 5
 
 
+# B-09
 async def test_the_statement_names_the_services_and_types_the_device_claims() -> None:
     async with asked(FACTS) as (it, client):
         services = epics.bits(value_of(await client.call(confirmed(1, 12, read(8, DEVICE_ID, 97)))))

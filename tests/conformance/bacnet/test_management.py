@@ -86,3 +86,13 @@ async def test_time_synchronization_changes_nothing() -> None:
     assert nothing == b""
     assert before == after
     assert it.counters["time_messages"] == 1
+
+
+# BARS S3
+async def test_after_eight_wrong_passwords_the_right_one_is_not_looked_at_either() -> None:
+    async with asked(FACTS, password="s3cre") as (_, client):
+        for _ in range(8):
+            await client.call(confirmed(1, 17, DISABLE + b"\x2d\x06\x00wrong"))
+        right = await client.call(confirmed(2, 17, DISABLE + PASSWORD))
+
+    assert right[3:] == PASSWORD_FAILURE

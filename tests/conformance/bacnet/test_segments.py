@@ -8,7 +8,7 @@ from tests.support.bacnet_site import DEVICE_ID, asked, site
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
 # 20 points of their own each, and enough more: 8,000 objects.
 FACTS = site(80, analogs=80)
-OBJECTS = len(FACTS.points) + len(FACTS.devices) + 2
+OBJECTS = len(FACTS.points) + len(FACTS.devices) + 5
 SMALL = site(2)
 
 

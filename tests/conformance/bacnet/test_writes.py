@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from bridge.core.command import Outcome
+from bridge.projections.bacnet.stack.transactions import CHANGING
 from tests.support.bacnet_client import Client, confirmed, object_id, read, value_of, write, write_many
 from tests.support.bacnet_site import DEVICE_ID, Served, asked, site
 
@@ -42,16 +43,27 @@ async def test_no_property_of_any_object_can_be_written_out_of_the_box() -> None
 
     assert it.meters.seen == []
     assert set(unchanged) == {1}
-    assert it.counters["writes_refused"] > 500
+    assert it.counters["writes_refused"] == len(it.refusals.seen) > 500
 
 
-@pytest.mark.parametrize("service", [7, 8, 9, 10, 11, 6, 27, 0, 2, 3, 4, 26, 29, 39])
+@pytest.mark.parametrize("service", [7, 8, 9, 10, 11, 6, 27, 1, 2, 18, 26])
 # BARS S1: file, object and list services
 async def test_services_that_change_something_are_not_known(service: int) -> None:
-    async with asked(FACTS) as (_, client):
+    async with asked(FACTS) as (it, client):
         reply = await client.call(confirmed(1, service, b"\x0c\x00\x00\x00\x01"))
 
     assert reply[0] >> 4 == 6
+    assert len(it.refusals.seen) == (service in CHANGING)
+
+
+async def test_what_the_core_refuses_the_core_records() -> None:
+    async with asked(FACTS, writable=True) as (it, client):
+        it.meters.outcome = Outcome.REFUSED_BY_POLICY
+        await written(it, client, THRESHOLD, real(95.0))
+        await written(it, client, THRESHOLD, real(500.0))
+
+    assert [(target, reason) for _, target, reason in it.refusals.seen] == [(THRESHOLD, "valueOutOfRange")]
+    assert it.counters["writes_refused"] == 2
 
 
 async def test_a_setting_reaches_the_meter_and_shows_its_value_when_it_does() -> None:

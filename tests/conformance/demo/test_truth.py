@@ -210,6 +210,23 @@ def test_trace_shows_the_frames_of_a_line(demo: Demo) -> None:
     assert " ok " in done.stdout
 
 
+def test_the_integration_pack_has_a_file_of_every_face(demo: Demo) -> None:
+    out = demo.folder / "all"
+    done = demo.bridge("export", "all", str(demo.site), "--out", str(out))
+    names = {path.name for path in out.iterdir()}
+
+    assert done.returncode == 0, done.stderr
+    assert names >= {"modbus-registers.csv", "METERBRIDGE-MIB.mib"}
+    assert {path.suffix for path in out.iterdir()} >= {".csv", ".mib", ".cid", ".icd", ".xml"}
+    assert all(path.stat().st_size for path in out.iterdir())
+
+
+def test_the_numbers_are_those_of_the_shipped_ledger(demo: Demo) -> None:
+    shipped = ROOT / "mappings" / "demo" / "numbering.lock.yaml"
+
+    assert (demo.site / "numbering.lock.yaml").read_text() == shipped.read_text()
+
+
 def test_the_log_holds_no_traceback(demo: Demo) -> None:
     assert "Traceback" not in demo.log.read_text()
 

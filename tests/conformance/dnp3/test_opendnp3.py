@@ -1,12 +1,15 @@
 """The outstation in its worker process, asked by an opendnp3 master (yadnp3)."""
 
 import asyncio
+import csv
+import io
 
 import msgspec
 import pytest
 
 from bridge.core.point import Kind, Sample
 from bridge.core.quality import Quality
+from bridge.projections.dnp3.export import point_list
 from bridge.projections.dnp3.objects import PointType
 from bridge.projections.dnp3.plan import Plan
 from tests.support.dnp3_site import as_float32, by_point, expected, opendnp3, projected, spec_of, static_values
@@ -236,3 +239,18 @@ def test_the_plan_of_the_site_survives_its_travel_to_the_worker() -> None:
     plan = plan_of(masters=[{"allow": ["freeze", "time"], "serial": {"port": "/dev/ttyS1"}}])
 
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(plan), type=Plan) == plan
+
+
+# D-03: what is exported is what is served
+async def test_the_exported_point_list_is_what_the_worker_serves() -> None:
+    more = {"masters": [{"allow": ["freeze"]}]}
+    rows = list(csv.DictReader(io.StringIO(point_list(plan_of(**more), FACTS.points))))
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT + 10, **more)]), opendnp3(PORT + 10) as master:
+        await master.started()
+        served = await master.ask("integrity")
+
+    listed = {
+        (f"Group{row['group']}Var{0 if row['type'] == 'octet_string' else row['static_variation']}", int(row["index"]))
+        for row in rows
+    }
+    assert {(row[0], row[1]) for row in served["rows"]} == listed

@@ -1,5 +1,8 @@
 """bridge.app.lines: the core judges raw requests itself"""
 
+import contextlib
+import errno
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,10 @@ class FakeChannel(FieldChannel):
         self.name = "line"
         self.asked: list[bytes] = []
 
+    @contextlib.asynccontextmanager
+    async def raw(self, received: Callable[[bytes], None]) -> AsyncIterator[Callable[[bytes], float]]:
+        yield lambda data: 0.0
+
     async def ask(self, use: Use, user: str, unit_id: int, pdu: bytes, timeout_s: float, attempts: int = 2) -> bytes:
         del use, user, unit_id, timeout_s, attempts
         self.asked.append(pdu)
@@ -40,7 +47,11 @@ class Bench:
     def __init__(self, folder: Path, rules: dict[str, Any]) -> None:
         files, self.folder = AuditFiles(folder, 1_000_000, 5), folder
 
+        self.full = False
+
         async def append(fact: Fact, time: str) -> Record:
+            if self.full:
+                raise OSError(errno.ENOSPC, "no space left on device")
             return files.append(fact, time)
 
         access = msgspec.convert(rules, AccessFile)
@@ -78,6 +89,24 @@ async def test_a_billed_register_is_never_written_whatever_the_worker_let_pass(
         "gateway",
         "192.0.2.7",
     )
+
+
+async def test_raw_bytes_are_recorded_before_and_after(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {})
+    async with bench.lines.tunnel("line", "192.0.2.7:51234", lambda data: None, 30.0):
+        (begun,) = records(tmp_path)
+    begun, ended = records(tmp_path)
+
+    assert (begun.kind, begun.result, begun.target, begun.peer) == ("raw bytes", "started", "line", "192.0.2.7")
+    assert (ended.result, ended.of, ended.protocol) == ("ended", begun.n, "ethergate")
+
+
+async def test_raw_bytes_that_cannot_be_recorded_do_not_reach_the_line(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {})
+    bench.full = True
+    with pytest.raises(RawRefused, match="audit"):
+        async with bench.lines.tunnel("line", "192.0.2.7:51234", lambda data: None, 30.0):
+            raise AssertionError("let through")
 
 
 async def test_a_permitted_write_is_recorded_before_and_after(tmp_path: Path) -> None:

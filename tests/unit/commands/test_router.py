@@ -138,6 +138,18 @@ async def test_an_origin_with_too_many_commands_is_told_busy_and_others_are_not(
     assert await bench.write("demand_interval", 10.0) is Outcome.DONE
 
 
+async def test_an_origin_is_the_same_from_every_port(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, access(limits={"per_minute": 3}))
+
+    mine = [
+        await bench.write("demand_interval", 10.0, Origin("bacnet", f"{TECHNICIAN.peer}:{port}", ""))
+        for port in range(40_000, 40_004)
+    ]
+
+    assert mine == [Outcome.DONE] * 3 + [Outcome.BUSY]
+    assert {record.peer for record in records(bench.folder)} == {TECHNICIAN.peer}
+
+
 async def test_a_point_with_select_is_operated_only_after_a_select_of_the_same_value(tmp_path: Path) -> None:
     bench = Bench(tmp_path, access(rules=[{"match": "*", "select": True}]))
 

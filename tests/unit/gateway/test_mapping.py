@@ -70,7 +70,8 @@ def test_broadcasts_go_to_serial_lines_only() -> None:
 
 
 def test_further_listeners_have_their_framing_and_roles() -> None:
-    rtu, secure = {"port": 7701, "max_clients": 8}, {"port": 802, "tls": TLS}
+    # G-03
+    rtu, secure = {"port": 7701}, {"port": 802, "tls": TLS}
     plan = planned(TWO_LINES, rtu_over_tcp=rtu, secure=secure, roles={"reader": [3, 4]})
 
     assert [(d.framing, d.needs_role) for d in plan.doors] == [
@@ -78,6 +79,7 @@ def test_further_listeners_have_their_framing_and_roles() -> None:
         (Framing.RTU, False),
         (Framing.MBAP, True),
     ]
+    assert [d.listener.max_clients for d in plan.doors] == [32, 8, 32]
 
 
 def test_all_lines_together_never_ask_more_than_the_link_takes() -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bridge.core.command import Origin
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.core.ports import ChannelFacts, SiteFacts
 from bridge.gateway.modbus.line import GatewayLine
@@ -23,10 +24,20 @@ ONE = facts(device("a", "riser", 1))
 ALLOW_ALL = [{"access": "allow", "units": ["0-248"]}]
 
 
-def routed(site: SiteFacts = SITE, core: Core | None = None, **mapping: object) -> Router:
+class Sink:
+    """RefusalSink that remembers."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str, str]] = []
+
+    def refused(self, origin: Origin, target: str, reason: str) -> None:
+        self.heard.append((origin.protocol, origin.peer, target))
+
+
+def routed(site: SiteFacts = SITE, core: Core | None = None, sink: Sink | None = None, **mapping: object) -> Router:
     plan, clock = planned(site, cache_ms=0, **mapping), LoopClock()
     counters: dict[str, int] = {}
-    traffic = Traffic(counters, clock)
+    traffic = Traffic(counters, clock, sink or Sink())
     port = core or Core()
     return Router(
         plan,
@@ -120,6 +131,21 @@ async def test_who_insists_on_what_the_core_refuses_is_told_no_here_and_reads_on
     await asyncio.sleep(1)
     await router.reply(CLIENT, 1, WRITE)
     assert len(core.asked) == 23
+
+
+async def test_every_write_refused_here_is_handed_to_the_audit_and_no_read() -> None:
+    # BARS S1
+    sink = Sink()
+    router = routed(sink=sink)
+    for unit_id in (1, 3, 248, 255, 0):
+        await router.reply(CLIENT, unit_id, WRITE)
+        await router.reply(CLIENT, unit_id, READ)
+    await router.reply(CLIENT, 1, b"\x64")
+
+    assert sink.heard == [
+        *(("gateway", "10.0.0.9", f"unit {unit_id} function 6 address 0") for unit_id in (1, 3, 248, 255, 0)),
+        ("gateway", "10.0.0.9", "unit 1 function 100"),
+    ]
 
 
 async def test_a_role_narrows_what_the_policy_allows() -> None:

@@ -64,7 +64,7 @@ def test_an_alarm_is_active_then_historic_with_times_duration_and_extremes() -> 
 
 
 def test_beginning_and_end_are_events_with_cause_and_value() -> None:
-    #
+    #
     bench = Bench(over_voltage=HIGH_VOLTAGE)
 
     bench.value(V1, 251.0)
@@ -161,7 +161,7 @@ def test_a_lost_device_is_an_alarm_and_ends_none_of_its_others() -> None:
 
 
 def test_info_only_is_an_event_and_no_alarm_and_none_is_neither() -> None:
-    #
+    # A-03 A-08
     info = AlarmKey(match=("*.voltage_l1_n",), over=250, priority="info")
     none = AlarmKey(match=("*.voltage_l2_n",), over=250, priority="none")
     bench = Bench(info=info, none=none)
@@ -174,7 +174,6 @@ def test_info_only_is_an_event_and_no_alarm_and_none_is_neither() -> None:
 
 
 async def test_an_acknowledgement_notes_who_and_when_and_the_first_stays() -> None:
-    #
     bench = Bench(over_voltage=HIGH_VOLTAGE)
     bench.value(V1, 251.0)
     (alarm,) = bench.service.alarms()
@@ -253,7 +252,7 @@ def test_an_active_alarm_outlives_a_restart_and_ends_once() -> None:
 
 
 def test_the_presets_are_those_of_the_ion_list_and_of_the_submeter_list() -> None:
-    #
+    # A-09 E-17
     on = enabled(AlarmsKey())
 
     assert {

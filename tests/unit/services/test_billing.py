@@ -45,7 +45,6 @@ def test_intervals_missed_while_the_bridge_was_down_are_told() -> None:
 
 
 def test_a_record_holds_the_reading_with_its_own_time() -> None:
-    # T-07
     state = IndexState(123, NEW_YEAR + 880 * SECOND, 3)
     sample = Sample(123, Quality.GOOD, state.source_ns, 1)
 

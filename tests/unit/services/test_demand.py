@@ -187,7 +187,7 @@ def test_what_was_kept_long_ago_is_of_no_use() -> None:
 
 
 def test_the_prediction_takes_the_present_power_for_the_rest_of_the_window() -> None:
-    # E-04: 5 min at 6 and 10 min at 12 to come
+    # 5 min at 6 and 10 min at 12 to come
     bench = Bench(BLOCK)
     bench.minutes(*[6.0] * 5)
 
@@ -216,7 +216,6 @@ def test_a_process_that_slept_for_hours_goes_on_with_a_fresh_window() -> None:
 
 
 def test_the_peak_is_the_greatest_whole_window_and_when_it_ended() -> None:
-    # E-04
     peak = Peak().with_demand(Demand(8.0, 1, True, False)).with_demand(Demand(9.0, 2, True, False))
 
     assert peak.with_demand(Demand(8.5, 3, True, False)).with_demand(Demand(99.0, 4, False, True)) == Peak(9.0, 2)

@@ -70,7 +70,7 @@ def test_present_and_predicted_demand_are_points() -> None:
 
 
 def test_import_and_export_are_demands_of_their_own() -> None:
-    # E-04: del, rec, del - rec
+    # del, rec, del - rec
     own = [point(f"active_demand{word}", n) for n, word in enumerate(("_import", "_export", "_net"), start=1)]
     bench = Bench(*own)
 

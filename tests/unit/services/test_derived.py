@@ -85,3 +85,17 @@ def test_rules_of_points_that_are_gone_rest_after_a_reload() -> None:
     store.publish([(A.index, good(1.0, 10))])
 
     assert store.get(A.index).value == 1.0
+
+
+def test_a_result_of_many_inputs_is_computed_once_a_second() -> None:
+    meters = [point("active_power_total", n, f"m{n}") for n in range(100)]
+    out = point("active_power_total", 100, "building")
+    store = PointStore([*meters, out])
+    derived = Derived(store, [Rule(100, tuple(range(100)), sum_of(out, meters))])
+    for meter in meters:
+        store.publish([(meter.index, good(1.0, 10))])
+    before = store.get(100).value
+
+    derived.look()
+
+    assert (before, store.get(100).value) == (None, 100.0)

@@ -8,6 +8,8 @@ from bridge.core.store import PointStore
 from bridge.services.demand import DemandSettings
 from bridge.services.demand_points import demands_of
 from bridge.services.demand_service import DemandService
+from bridge.services.events import EventLog
+from bridge.services.min_max import MinMax
 from bridge.services.own_commands import OwnCommands
 from bridge.services.settings import Setting, Settings
 from tests.support.clock import ManualClock
@@ -29,7 +31,9 @@ class Bench:
         self.demand.redefine([(d, DemandSettings()) for d in demands_of(device([POWER], [PEAK]))])
         self.settings = Settings(self.store, self.clock, self._setting_changed)
         self.settings.redefine([Setting(INTERVAL, 15.0), Setting(OVERLOAD, 100.0)])
-        self.commands = OwnCommands(self.store, self.clock, self.settings, self.demand)
+        self.min_max = MinMax(self.store)
+        self.events = EventLog(self.clock)
+        self.commands = OwnCommands(self.store, self.clock, self.events, self.settings, self.demand, self.min_max)
         self.commands.redefine([RESET])
 
     def _setting_changed(self, definition: PointDef, value: float) -> None:
@@ -103,6 +107,10 @@ async def test_a_second_reset_of_the_peak_within_the_lock_out_is_refused() -> No
     bench.clock.pass_s(24 * 86_400)
 
     assert await bench.write(RESET, 1) is Outcome.REFUSED_BY_POLICY
+    assert [event.text for event in bench.events.events()] == [
+        "m.reset_demand_peak carried out",
+        "m.reset_demand_peak refused: the lock-out after the last one runs",
+    ]
 
 
 async def test_a_point_that_is_none_of_its_own_is_not_writable() -> None:

@@ -143,7 +143,6 @@ async def test_who_was_not_granted_alarms_sees_none(make: Callable[..., Pair]) -
 
 
 async def test_an_acknowledgement_reaches_the_core_with_who_it_was(make: Callable[..., Pair]) -> None:
-    #
     pair = make([alarm(1)])
     worker = pair.listen()
     await worker.loaded.wait()

@@ -34,7 +34,7 @@ class Server:
     async def run(self, ctx: ProjectionContext) -> None:
         plan = ctx.plan
         assert isinstance(plan, Plan)
-        traffic = Traffic(ctx.counters, ctx.clock)
+        traffic = Traffic(ctx.counters, ctx.clock, ctx.refusals)
         router = Router(
             plan,
             lambda channel: GatewayLine(channel, plan, ctx.lines, ctx.clock, traffic.count),
@@ -42,6 +42,7 @@ class Server:
             OwnUnit(own_version(), plan.site, ctx.counters, ctx.clock),
             traffic,
             ctx.clock,
+            ctx.refusals,
         )
         open_doors: list[Listening] = []
         try:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from bridge.core.listener import Listener
+from bridge.core.listener import Count, Listener
 
 UnitId = Annotated[int, msgspec.Meta(ge=1, le=247)]
 # of a device on its line; 248 reaches the only device of a line, whatever its unit id
@@ -39,6 +39,12 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     registers: tuple[Span, ...] = ()
 
 
+class RtuListener(Listener, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """RTU over TCP has 8 connections unless the site says otherwise (seed 004, l.2208-2233)."""
+
+    max_clients: Count = 8
+
+
 class RouteRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     One number that clients may ask: of a `device` of the site (which then has no other), or of `device_unit` on a
@@ -62,7 +68,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """
 
     listener: Listener
-    rtu_over_tcp: Listener | None = None
+    rtu_over_tcp: RtuListener | None = None
     secure: Listener | None = None
     channels: tuple[str, ...] = ()
     routes: tuple[RouteRule, ...] = ()

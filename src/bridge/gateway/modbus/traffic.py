@@ -6,7 +6,12 @@ from collections import OrderedDict
 import msgspec
 
 from bridge.core.clock import Clock
+from bridge.core.command import Origin
+from bridge.core.ports import RefusalSink
+from bridge.modbus.request import only_reads
 
+# the name under which the core knows this server
+PROTOCOL = "gateway"
 # rows kept; the one that was not asked for longest goes first
 ROWS_MOST = 512
 COUNTERS = (
@@ -47,10 +52,10 @@ class Row(msgspec.Struct):
 
 
 class Traffic:
-    """Loop thread only."""
+    """Loop thread only. `refusals`: who records that a write was refused here; the core records its own refusals."""
 
-    def __init__(self, counters: dict[str, int], clock: Clock) -> None:
-        self.counters, self._clock = counters, clock
+    def __init__(self, counters: dict[str, int], clock: Clock, refusals: RefusalSink) -> None:
+        self.counters, self._clock, self._refusals = counters, clock, refusals
         self._rows: OrderedDict[tuple[str, int, int, bytes], Row] = OrderedDict()
         counters.update(dict.fromkeys(COUNTERS, 0))
 
@@ -61,10 +66,19 @@ class Traffic:
     def count(self, name: str, by: int = 1) -> None:
         self.counters[name] += by
 
-    def refused(self, client: str, unit_id: int, function: int, what: str) -> None:
-        """Note what the policy or a role refused; the log limits itself."""
+    def refused(self, client: str, unit_id: int, pdu: bytes, what: str) -> None:
+        """Note what the policy or a role refused; the log limits itself. `client`: its address."""
         self.counters["refused_policy"] += 1
-        _log.warning("request_refused peer=%s unit_id=%d function=%d what=%s", client, unit_id, function, what)
+        _log.warning("request_refused peer=%s unit_id=%d function=%d what=%s", client, unit_id, pdu[0], what)
+        self.write_refused(client, unit_id, pdu, what)
+
+    def write_refused(self, client: str, unit_id: int, pdu: bytes, what: str) -> None:
+        """Have it recorded if it is no read."""
+        if not only_reads(pdu):
+            target = f"unit {unit_id} function {pdu[0]}"
+            if len(pdu) >= 3:
+                target += f" address {int.from_bytes(pdu[1:3], 'big')}"
+            self._refusals.refused(Origin(PROTOCOL, client, ""), target, what)
 
     def asked(self, client: str, door: int, channel: str, unit: int, pdu: bytes) -> Row:
         """Note a request; the caller notes on the row what became of it."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from bridge.projections.bacnet.alarms import CLASSES
 from bridge.projections.bacnet.plan import (
     COMMANDABLE,
     DEVICE,
     NETWORK_PORT,
+    NOTIFICATION_CLASS,
     REALS,
     STRUCTURED_VIEW,
     Layout,
@@ -18,6 +20,8 @@ from bridge.projections.bacnet.plan import (
 PROTOCOL_REVISION = 22
 # Bits of Protocol_Services_Supported with their names: what the device executes.
 SERVICES = {
+    0: "AcknowledgeAlarm",
+    3: "GetAlarmSummary",
     5: "SubscribeCOV",
     12: "ReadProperty",
     14: "ReadPropertyMultiple",
@@ -28,8 +32,16 @@ SERVICES = {
     33: "Who-Has",
     34: "Who-Is",
     38: "SubscribeCOVProperty",
+    39: "GetEventInformation",
 }
-_INITIATED = ("I-Am", "I-Have", "ConfirmedCOVNotification", "UnconfirmedCOVNotification")
+_INITIATED = (
+    "I-Am",
+    "I-Have",
+    "ConfirmedCOVNotification",
+    "UnconfirmedCOVNotification",
+    "ConfirmedEventNotification",
+    "UnconfirmedEventNotification",
+)
 # Interoperability building blocks (Annex K), as far as they are whole.
 _BIBBS = {
     "DS-RP-B": "ReadProperty",
@@ -38,18 +50,26 @@ _BIBBS = {
     "DS-WPM-B": "WritePropertyMultiple",
     "DS-COV-B": "SubscribeCOV, notifications confirmed and unconfirmed",
     "DS-COVP-B": "SubscribeCOVProperty",
+    "AE-ACK-B": "AcknowledgeAlarm",
+    "AE-INFO-B": "GetEventInformation",
+    "AE-ASUM-B": "GetAlarmSummary",
     "DM-DDB-B": "Who-Is, I-Am",
     "DM-DOB-B": "Who-Has, I-Have",
     "DM-DCC-B": "DeviceCommunicationControl, with a password",
     "DM-RD-B": "ReinitializeDevice, with a password",
 }
 _SIZES = "1476 octets; segmented requests and replies, window 16"
-_NAMES = {DEVICE: "Device", STRUCTURED_VIEW: "Structured View", NETWORK_PORT: "Network Port"}
+_NAMES = {
+    NOTIFICATION_CLASS: "Notification Class",
+    DEVICE: "Device",
+    STRUCTURED_VIEW: "Structured View",
+    NETWORK_PORT: "Network Port",
+}
 
 
 def object_types(plan: Plan) -> list[int]:
     """Return the object types that the devices of a plan have."""
-    types = {number >> 22 for number in unpack(plan.object_ids)} | {DEVICE, NETWORK_PORT}
+    types = {number >> 22 for number in unpack(plan.object_ids)} | {DEVICE, NETWORK_PORT, NOTIFICATION_CLASS}
     return sorted(types | {STRUCTURED_VIEW} if plan.layout is Layout.ONE_DEVICE and plan.views else types)
 
 
@@ -69,7 +89,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"| Vendor | {identity.vendor} (identifier {identity.vendor_id}) |"
     yield f"| Product, model | {identity.model} |"
     yield f"| Protocol revision | {PROTOCOL_REVISION} |"
-    yield "| Standardized device profile | BACnet Gateway (B-GW), without alarms |"
+    yield "| Standardized device profile | BACnet Gateway (B-GW), nearest; not all of it |"
     yield f"| Device | {identity.instance}, {identity.name} |"
     yield f"| Layout | {plan.layout.value} |"
     yield f"| Segmentation | {_SIZES} |"
@@ -113,7 +133,12 @@ def _name(kind: int) -> str:
 
 def _count(plan: Plan, kinds: list[int], kind: int) -> int:
     devices = 1 + (len(plan.views) if plan.layout is Layout.DEVICE_PER_METER else 0)
-    own = {DEVICE: devices, NETWORK_PORT: devices + (devices > 1), STRUCTURED_VIEW: len(plan.views)}
+    own = {
+        DEVICE: devices,
+        NOTIFICATION_CLASS: devices * len(CLASSES),
+        NETWORK_PORT: devices + (devices > 1),
+        STRUCTURED_VIEW: len(plan.views),
+    }
     return own.get(kind, kinds.count(kind))
 
 

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bridge.core.point import PointDef
 from bridge.core.ports import SiteFacts
+from bridge.projections.bacnet.alarms import CLASSES
 from bridge.projections.bacnet.conformance import statement
 from bridge.projections.bacnet.plan import (
     DEVICE,
     NETWORK_PORT,
+    NOTIFICATION_CLASS,
     STRUCTURED_VIEW,
     Layout,
     Plan,
@@ -40,8 +42,6 @@ _COLUMNS = (
     "vendor-specific-address",
 )
 _MANDATORY = 5
-# Any date would do; a generated file must not change by itself.
-_TIMESTAMP = "2000-01-01"
 Row = tuple[str | int, ...]
 
 
@@ -51,7 +51,8 @@ def ede(plan: Plan, site: SiteFacts) -> str:
         "# Proposal_Engineering-Data-Exchange - B.I.G.-EU",
         f"PROJECT_NAME;{_clean(site.name)}",
         f"VERSION_OF_REFERENCEFILE;{plan.identity.revision}",
-        f"TIMESTAMP_OF_LAST_CHANGE;{_TIMESTAMP}",
+        # empty: the same list is the same file, whenever it is made; the version moves with the list
+        "TIMESTAMP_OF_LAST_CHANGE;",
         "AUTHOR_OF_LAST_CHANGE;meterbridge",
         "VERSION_OF_LAYOUT;2.2",
         "#" + ";".join("mandatory" if n < _MANDATORY else "optional" for n in range(len(_COLUMNS))),
@@ -80,6 +81,7 @@ def _rows(plan: Plan, site: SiteFacts) -> Iterator[Row]:
     identity = plan.identity
     yield _own(identity.instance, identity.name, DEVICE, identity.instance, identity.description)
     yield _own(identity.instance, "IP", NETWORK_PORT, 1, "")
+    yield from _classes(identity.instance)
     virtual = plan.layout is Layout.DEVICE_PER_METER
     if virtual:
         yield _own(identity.instance, "meters", NETWORK_PORT, 2, "")
@@ -91,6 +93,7 @@ def _rows(plan: Plan, site: SiteFacts) -> Iterator[Row]:
         if virtual:
             yield _own(device, view.device, DEVICE, device, view.description)
             yield _own(device, "port", NETWORK_PORT, 1, "")
+            yield from _classes(device)
         else:
             yield _own(device, view.device, STRUCTURED_VIEW, view.instance, view.description)
         yield from _members(plan, view, device, known, columns, references)
@@ -137,6 +140,12 @@ def _limits(shape: Shape) -> tuple[str, str]:
 def _own(device: int, name: str, kind: int, instance: int, description: str) -> Row:
     """An object of the device itself."""
     return (f"{device}.{kind}.{instance}", device, name, kind, instance, description, *[""] * 3, "N", "N", *[""] * 5)
+
+
+def _classes(device: int) -> Iterator[Row]:
+    for each in CLASSES:
+        text = f"Alarms of {each.name} priority"
+        yield _own(device, f"alarms-{each.name}", NOTIFICATION_CLASS, each.instance, text)
 
 
 def _clean(cell: str | int) -> str:

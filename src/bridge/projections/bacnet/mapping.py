@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+from collections.abc import Iterator
 
 from bridge.core.errors import ProjectionError
 from bridge.core.point import DeviceDef, PointDef
@@ -9,6 +10,7 @@ from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts, Trans
 from bridge.projections.bacnet.plan import (
     MAX_DEVICE_NAME,
     MAX_INSTANCE,
+    AlarmRecipient,
     CovSettings,
     Identity,
     Layout,
@@ -68,10 +70,13 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         object_ids=pack(rows.object_ids),
         shape_of=pack(rows.shape_of),
         names=rows.names,
+        recipients=tuple(_recipients(mapping)),
         password=mapping.password,
         write_timeout_s=mapping.write_timeout_s,
     )
-    grants = Grant.COMMANDS if any(shape.writable for shape in rows.shapes) else Grant.NOTHING
+    grants = Grant.ALARMS
+    if mapping.alarms.acknowledge or any(shape.writable for shape in rows.shapes):
+        grants |= Grant.COMMANDS
     return Projected(
         plan,
         Needs(frozenset(rows.indexes), grants),
@@ -184,8 +189,22 @@ def _number(numbers: Numbers, space: str, device: str, first: int, pin: int | No
 
 
 def _describe(device: DeviceDef) -> str:
-    labels = ", ".join(f"{key} {value}" for key, value in device.labels.items())
-    return f"{device.vendor} {device.model}" + (f" ({labels})" if labels else "")
+    labels = ", ".join(f"{key} {value}" for key, value in device.labels.items() if key != "label")
+    said = f"{device.labels['label']}: " if "label" in device.labels else ""
+    return f"{said}{device.vendor} {device.model}" + (f" ({labels})" if labels else "")
+
+
+def _recipients(mapping: Mapping) -> Iterator[AlarmRecipient]:
+    for at, recipient in enumerate(mapping.alarms.recipients):
+        host, _, port = recipient.address.partition(":")
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError as exc:
+            raise ProjectionError(
+                ("alarms", "recipients", at, "address"), f"expected an IPv4 address, found {host}"
+            ) from exc
+        classes = tuple(importance.value for importance in recipient.classes)
+        yield AlarmRecipient(host, int(port or 47_808), recipient.process, recipient.confirmed, classes)
 
 
 def _network(mapping: Mapping) -> Network:

@@ -39,7 +39,7 @@ class ObjectType(enum.IntEnum):
         return self.name.lower().replace("_", "-")
 
 
-DEVICE, STRUCTURED_VIEW, NETWORK_PORT = 8, 29, 56
+DEVICE, NOTIFICATION_CLASS, STRUCTURED_VIEW, NETWORK_PORT = 8, 15, 29, 56
 REALS = frozenset({ObjectType.ANALOG_INPUT, ObjectType.ANALOG_OUTPUT})
 BINARIES = frozenset({ObjectType.BINARY_INPUT, ObjectType.BINARY_OUTPUT})
 MULTI_STATES = frozenset({ObjectType.MULTI_STATE_INPUT, ObjectType.MULTI_STATE_OUTPUT, ObjectType.MULTI_STATE_VALUE})
@@ -142,6 +142,16 @@ class CovSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     retries: int = 3
 
 
+class AlarmRecipient(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """Who is told of alarms. `classes`: names of the Notification Classes."""
+
+    host: str
+    port: int
+    process: int
+    confirmed: bool
+    classes: tuple[str, ...]
+
+
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     By position: `indexes` of the points, their `object_ids` (type << 22 | instance) and `shapes`, each packed as
@@ -160,6 +170,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     object_ids: bytes
     shape_of: bytes
     names: dict[int, str]
+    recipients: tuple[AlarmRecipient, ...] = ()
     password: str = ""
     write_timeout_s: float = 5.0
 

@@ -1,19 +1,21 @@
 """Point image -> BACnet/IP: the projection's life in its worker."""
 
 import asyncio
+import contextlib
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 import msgspec
 
-from bridge.core.ports import Listening, Projection, ProjectionContext
+from bridge.core.ports import Listeners, Listening, Projection, ProjectionContext
 from bridge.projections.bacnet import probe
+from bridge.projections.bacnet.alarms import Board, Change
 from bridge.projections.bacnet.commands import Commands
 from bridge.projections.bacnet.cov import CovEngine, CovLimits
 from bridge.projections.bacnet.front import Front, Peer
 from bridge.projections.bacnet.model import Catalogue
-from bridge.projections.bacnet.plan import Plan
-from bridge.projections.bacnet.stack.device import Stack
+from bridge.projections.bacnet.plan import CovSettings, Plan
+from bridge.projections.bacnet.stack.device import CoreSide, Stack
 from bridge.projections.bacnet.stack.link import Datagrams
 
 _COUNTERS = (
@@ -30,6 +32,10 @@ _COUNTERS = (
     "notifications",
     "notifications_repeated",
     "notifications_failed",
+    "events_sent",
+    "events_lost",
+    "events_unanswered",
+    "acks_refused",
 )
 # Seconds between looks at expired subscriptions and late acknowledgements.
 _SWEEP_S = 0.5
@@ -49,47 +55,36 @@ class Server:
         assert isinstance(plan, Plan)
         ctx.counters.update(dict.fromkeys(_COUNTERS, 0))
         catalogue = Catalogue(plan, ctx.points)
-        limits = CovLimits(
-            total=plan.cov.total,
-            per_peer=plan.cov.per_peer,
-            lifetime_s=plan.cov.lifetime_s,
-            timeout_s=plan.cov.timeout_s,
-            retries=plan.cov.retries,
-        )
-        speaking = _Speaking()
-        loop = asyncio.get_running_loop()
+        limits = CovLimits(**{name: getattr(plan.cov, name) for name in CovSettings.__struct_fields__})
+        speaking, receiver, loop = _Speaking(), _Receiver(), asyncio.get_running_loop()
         engine = CovEngine(catalogue, loop.time, limits, speaking.may, loop.call_later)
-        commands = Commands(catalogue, ctx.commands, ctx.clock, plan.write_timeout_s)
-        receiver = _Receiver()
+        commands = Commands(catalogue, ctx.commands, ctx.clock, plan.write_timeout_s, refusals=ctx.refusals)
+        board = Board(catalogue, ctx.alarms)
         datagrams = Datagrams(receiver.received)
         self._plan = plan
-        self._listening = await ctx.listeners.datagram(lambda: datagrams, plan.listener)
-        opened = [self._listening]
-        stack: Stack | None = None
-        unsubscribe = ctx.points.subscribe(catalogue.indexes, catalogue.update)
-        try:
-            self.stack = stack = Stack(
-                plan, self._listening.port, own_version(), catalogue, engine, commands, ctx.counters
-            )
-            speaking.stack, receiver.front = stack, stack.front
-            stack.connect(datagrams.send)
-            if plan.network.broadcast and plan.listener.bind != _EVERYWHERE:
-                heard = msgspec.structs.replace(plan.listener, bind=plan.network.broadcast, port=self._listening.port)
-                heard_by = Datagrams(stack.server.pass_on_broadcast)
-                opened.append(await ctx.listeners.datagram(lambda: heard_by, heard))
-            catalogue.load()
-            ctx.ready()
-            stack.announce()
-            await self._serve(stack, engine, ctx.counters)
-        finally:
-            unsubscribe()
-            if stack is not None:
+        with contextlib.ExitStack() as opened:
+            self._listening = await ctx.listeners.datagram(lambda: datagrams, plan.listener)
+            opened.callback(self._listening.close)
+            core = CoreSide(board, ctx.alarms, ctx.refusals, ctx.clock)
+            port, version_ = self._listening.port, own_version()
+            stack = Stack(plan, port, version_, catalogue, engine, commands, ctx.counters, core)
+            self.stack = speaking.stack = stack
+            try:
+                opened.callback(ctx.points.subscribe(catalogue.indexes, catalogue.update))
+                opened.callback(ctx.alarms.subscribe(lambda alarm: _tell(stack, board.take(alarm))))
+                stack.connect(datagrams.send)
+                await _hear_broadcasts(ctx.listeners, plan, port, stack, opened)
+                catalogue.load()
+                board.load()
+                receiver.front = stack.front
+                ctx.ready()
+                stack.announce()
+                await self._serve(stack, engine, ctx.counters)
+            finally:
                 stack.close()
                 # a foreign device takes leave of its BBMD in the next turn of the loop
                 await asyncio.sleep(0)
                 await stack.server.close()
-            for listening in opened:
-                listening.close()
 
     async def _serve(self, stack: Stack, engine: CovEngine, counters: dict[str, int]) -> None:
         """Return when a client with the password wants a new start; the supervisor starts the worker again."""
@@ -118,6 +113,22 @@ class Server:
         """Raises: as `probe.ask`."""
         assert self._plan is not None, "probe before run"
         await probe.ask(self._plan.listener.bind, self.port, self._plan.identity.instance)
+
+
+async def _hear_broadcasts(
+    listeners: Listeners, plan: Plan, port: int, stack: Stack, opened: contextlib.ExitStack
+) -> None:
+    """Linux delivers broadcasts of a subnet to sockets bound to its broadcast address, or to every address."""
+    if not plan.network.broadcast or plan.listener.bind == _EVERYWHERE:
+        return
+    heard = msgspec.structs.replace(plan.listener, bind=plan.network.broadcast, port=port)
+    protocol = Datagrams(stack.server.pass_on_broadcast)
+    opened.callback((await listeners.datagram(lambda: protocol, heard)).close)
+
+
+def _tell(stack: Stack, change: Change | None) -> None:
+    if change is not None:
+        stack.tell(change)
 
 
 class _Speaking:

@@ -90,6 +90,30 @@ class CovLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = CovSettings().retries
 
 
+class Importance(enum.Enum):
+    """Notification Classes, by the band of an alarm's priority."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class RecipientSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who is told of alarms. `address`: IPv4 and port, 47808 unless given. `process`: the number it knows us by."""
+
+    address: Peer
+    process: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)] = 0
+    confirmed: bool = True
+    classes: Annotated[tuple[Importance, ...], msgspec.Meta(min_length=1)] = (Importance.HIGH, Importance.MEDIUM)
+
+
+class AlarmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`acknowledge`: whether AcknowledgeAlarm may reach the bridge, whose policy then says who may."""
+
+    acknowledge: bool = False
+    recipients: Annotated[tuple[RecipientSettings, ...], msgspec.Meta(max_length=16)] = ()
+
+
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     bacnet.yaml. `device_id`: absent = one made from the site's name. `name`: of the device, absent = site and id.
@@ -110,6 +134,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     layout: Layout = Layout.ONE_DEVICE
     network: NetworkSettings = NetworkSettings()
     cov: CovLimits = CovLimits()
+    alarms: AlarmSettings = AlarmSettings()
     writable: bool = False
     password: Annotated[str, msgspec.Meta(max_length=20)] = ""
     rules: tuple[Rule, ...] = ()

@@ -8,7 +8,7 @@ from typing import Protocol
 from bridge.core.clock import Clock
 from bridge.core.command import Command, Origin, Outcome
 from bridge.core.point import Kind, PointDef, Value
-from bridge.core.ports import CommandPort
+from bridge.core.ports import CommandPort, Nobody, RefusalSink
 from bridge.projections.dnp3.controls import CommandStatus, Control, Operation
 from bridge.projections.dnp3.events import Event
 from bridge.projections.dnp3.objects import PointType
@@ -54,10 +54,12 @@ class Commands:
         counters: dict[str, int],
         spawn: Callable[[Coroutine[None, None, None]], object],
         report: Callable[[Control, CommandStatus], None] = _nobody,
+        refusals: RefusalSink | None = None,
     ) -> None:
         """`report`: tells the masters what was commanded and what became of it."""
         self.outputs, self.port, self.clock, self.counters, self.spawn = outputs, port, clock, counters, spawn
         self.report = report
+        self.refusals = refusals or Nobody()
 
 
 class Asker(Protocol):
@@ -92,6 +94,10 @@ class MasterBackend:
         _log.info("time_set master=%d offset_ms=%d", self._plan.address, self._time.offset_ms)
         return True
 
+    def refused(self, target: str, reason: str) -> None:
+        """Have the core record what never becomes a command."""
+        self._commands.refusals.refused(self._origin(), target, reason)
+
     def select(self, control: Control) -> CommandStatus:
         status = self._checked(control)[0]
         if status is not CommandStatus.SUCCESS:
@@ -106,7 +112,16 @@ class MasterBackend:
         self._commands.spawn(self._carry_out(control, command, ticket))
         return None
 
+    def _origin(self) -> Origin:
+        return Origin("dnp3", self._asker.peer if self._asker is not None else "", f"master {self._plan.address}")
+
     def _checked(self, control: Control) -> tuple[CommandStatus, Command | None]:
+        status, command = self._command(control)
+        if command is None:
+            self.refused(f"{control.type.name.lower()} {control.index}", status.name.lower())
+        return status, command
+
+    def _command(self, control: Control) -> tuple[CommandStatus, Command | None]:
         found = self._commands.outputs.get((control.type, control.index))
         if found is None:
             return CommandStatus.NOT_SUPPORTED, None
@@ -120,8 +135,7 @@ class MasterBackend:
         if wanted is None:
             return CommandStatus.OUT_OF_RANGE, None
         deadline_ns = self._commands.clock.monotonic_ns() + round(self._plan.command_timeout_s * 1e9)
-        origin = Origin("dnp3", self._asker.peer if self._asker is not None else "", f"master {self._plan.address}")
-        return CommandStatus.SUCCESS, Command(place.index, wanted, origin, deadline_ns)
+        return CommandStatus.SUCCESS, Command(place.index, wanted, self._origin(), deadline_ns)
 
     async def _carry_out(self, control: Control, command: Command, ticket: int) -> None:
         result = await self._commands.port.submit(command)

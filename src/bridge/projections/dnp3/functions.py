@@ -63,6 +63,10 @@ class Backend(ControlHandler, Protocol):
 
     def needs_time(self) -> bool: ...
 
+    def refused(self, target: str, reason: str) -> None:
+        """Have it recorded that a master asked for what it may not do."""
+        ...
+
 
 class Functions:
     """The state that requests other than READ change, for one session."""
@@ -79,6 +83,7 @@ class Functions:
     def run(self, request: Request, now_s: float) -> Reply | None:
         """Return the reply, None while commands still run. Raises: RequestError."""
         if not self._offers(request.function):
+            self._backend.refused(f"function {int(request.function)}", "not offered")
             return Reply(Iin.NO_FUNCTION)
         headers = parse_headers(request.function, request.body)
         match request.function:
@@ -128,7 +133,10 @@ class Functions:
         return iin
 
     def _is_refused(self, permit: Permit) -> Iin:
-        return Iin.NONE if permit in self._config.permits else Iin.NO_FUNCTION
+        if permit in self._config.permits:
+            return Iin.NONE
+        self._backend.refused(f"function {int(Function.WRITE)} {permit.name.lower()}", "no permit")
+        return Iin.NO_FUNCTION
 
     def _write_indications(self, header: ObjectHeader) -> Iin:
         if any(index != _RESTART_BIT or data != b"\x00" for index, data in header.items):

@@ -178,7 +178,11 @@ def _take(choice: Choice, point_type: PointType, pin: int | None, key: str, numb
     except ValueError as exc:
         raise ProjectionError((*choice.path, key), str(exc)) from exc
     if number > 0xFFFF:
-        raise ProjectionError(choice.path, f"expected at most 65,536 points of type {point_type.value}")
+        # indexes have 16 bits on the wire
+        message = (
+            f"expected at most 65,536 points of type {point_type.value}: skip some by a rule, or `companion: none`"
+        )
+        raise ProjectionError(choice.path if choice.path[0] == "rules" else ("rules",), message)
     return number
 
 

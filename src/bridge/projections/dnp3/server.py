@@ -1,6 +1,7 @@
 """Point image -> DNP3: the projection's life in its worker."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +12,7 @@ from bridge.core.errors import ProjectionError
 from bridge.core.listener import Listener
 from bridge.core.point import Batch
 from bridge.core.ports import Listening, Projection, ProjectionContext
-from bridge.projections.dnp3 import probe
+from bridge.projections.dnp3 import frozen, probe
 from bridge.projections.dnp3.attributes import attributes
 from bridge.projections.dnp3.backend import Commands, MasterBackend, command_event, outputs_of
 from bridge.projections.dnp3.connection import Connection
@@ -23,6 +24,7 @@ from bridge.projections.dnp3.plan import Plan
 from bridge.projections.dnp3.serial_line import SerialLine
 from bridge.projections.dnp3.time_base import TimeBase
 
+_log = logging.getLogger("bridge.dnp3")
 # Filled here; the guard has its own beside them.
 COUNTERS = (
     "masters",
@@ -67,7 +69,8 @@ class Server:
         ctx.counters.update(dict.fromkeys(COUNTERS, 0))
         time_base = TimeBase(ctx.clock)
         feed = Feed(ctx.points, plan.points, time_base, plan.frozen)
-        unsubscribe = _nothing
+        _restore_frozen(ctx.state_dir, feed)
+        unsubscribe, freezes = _nothing, 0
         try:
             async with asyncio.TaskGroup() as tasks:
                 masters = _masters(ctx, plan, feed, time_base, tasks.create_task)
@@ -88,6 +91,9 @@ class Server:
                     masters.tick()
                     masters.count(ctx.counters)
                     ctx.counters["events"] = feed.tables.number
+                    if freezes != feed.tables.freezes and ctx.state_dir:
+                        freezes = feed.tables.freezes
+                        await _keep_frozen(ctx.state_dir, feed)
         finally:
             unsubscribe()
             if self._open is not None:
@@ -132,7 +138,7 @@ def _masters(
             feed.tables.report_command(command_event(control, status, plan.command_class, time_base.now_ms()))
 
     outputs = outputs_of(plan.points, ctx.points.definition)
-    commands = Commands(outputs, ctx.commands, ctx.clock, ctx.counters, spawn, report)
+    commands = Commands(outputs, ctx.commands, ctx.clock, ctx.counters, spawn, report, ctx.refusals)
     made: list[Master] = []
     for master_plan in (*plan.masters, probe.PROBE):
         backend = MasterBackend(master_plan, commands, time_base)
@@ -144,6 +150,23 @@ def _masters(
         made.append(master)
     *masters, asking = made
     return Masters(masters, asking, asyncio.get_running_loop().time)
+
+
+def _restore_frozen(folder: str, feed: Feed) -> None:
+    """A file that cannot be read costs the frozen values and nothing else: they say RESTART."""
+    try:
+        data = frozen.read(folder) if folder else None
+        if data is not None:
+            _log.info("frozen_restored count=%d", frozen.restore(feed.tables, data))
+    except (OSError, ValueError) as exc:
+        _log.error("frozen_lost error=%s", exc)
+
+
+async def _keep_frozen(folder: str, feed: Feed) -> None:
+    try:
+        await asyncio.to_thread(frozen.write, folder, frozen.kept_of(feed.tables))
+    except OSError as exc:
+        _log.error("frozen_not_kept error=%s", exc)
 
 
 def _nothing() -> None:

@@ -23,6 +23,8 @@ class PointTables:
         }
         self._all = list(self._tables.values())
         self._listeners: list[Callable[[Event], None]] = []
+        # freezes so far
+        self.freezes = 0
         # events so far
         self.number = 0
 
@@ -96,6 +98,7 @@ class PointTables:
 
     def freeze(self, start: int, stop: int, time_ms: int) -> None:
         """Copy running counters to frozen ones. The counters run on: nothing here can clear them."""
+        self.freezes += 1
         counters, frozen = self._tables[PointType.COUNTER], self._tables[PointType.FROZEN_COUNTER]
         for run in counters.runs_between(start, stop):
             for index in range(run.start, run.stop):

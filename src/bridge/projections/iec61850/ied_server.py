@@ -94,7 +94,7 @@ class IedServer:
     @property
     def armed(self) -> int:
         """Report blocks that a client has armed for changes of value beyond those of the CID."""
-        return len(self._listeners)
+        return self._listeners.armed
 
     @property
     def full(self) -> bool:

@@ -85,7 +85,7 @@ class Reports(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     layout: ReportLayout = ReportLayout.PERIODIC_PER_DEVICE
     instances: int = 5
     buffered_instances: int = 1
-    buffer_time_ms: int = 50
+    buffer_time_ms: int = 10
     integrity_period_ms: int = 10_000
     buffer_bytes: int = 65_536
 

@@ -132,7 +132,7 @@ class _Running:
             updates = self._server.updates
             indexes = updates.indexes()
             # before the port opens: no client ever reads a value that is not one
-            updates.apply([(index, self._ctx.points.get(index)) for index in indexes])
+            updates.begin([(index, self._ctx.points.get(index)) for index in indexes])
             self._unsubscribe = self._ctx.points.subscribe(indexes, self._changed)
             self.port = _started(self._server)
         except BaseException:

@@ -29,7 +29,10 @@ class UpdateCounts:
 
 @dataclass(slots=True)
 class _Target:
-    """`direct`: the place of a measurand that no BRCB looks for, see `listeners`; 0 = always to be told."""
+    """
+    `write` tells the report blocks, `place` does not: it writes into `place_of`. `watched`: a BRCB looks for it, see
+    `listeners`.
+    """
 
     device: str
     health: DeviceHealth
@@ -37,7 +40,10 @@ class _Target:
     leaf: Leaf
     deadband: float
     write: Callable[[Handle, Handle, object], None]
-    direct: Handle
+    place: Callable[[Handle, object], None]
+    place_of: Handle
+    quality_of: Handle
+    watched: bool
     sent: Value | None = None
     quality: int = -1
 
@@ -68,7 +74,7 @@ class Updates:
         # the last stamp made: the points of one reply share their time
         self._stamped = (-1, ClockState.FAILED)
         self._stamp = b""
-        self._utc_ns = utc_ns
+        self._utc_ns, self._starting = utc_ns, False
         # device -> what its values are worth, where that is shown, and what is shown
         self._health: dict[str, DeviceHealth] = {}
         self._health_leaves: dict[str, list[Leaf]] = {}
@@ -78,9 +84,6 @@ class Updates:
                 self._health_leaves.setdefault(binding.health_of, []).append(leaf)
                 continue
             definition, measurand = points[binding.point], binding.b_type == "FLOAT32"
-            direct: Handle = 0
-            if measurand and binding.object not in watched:
-                direct = made(library.IedServer_getAttributeValue(server, leaf.value), binding.object)
             target = _Target(
                 binding.device,
                 self._health.setdefault(definition.device, DeviceHealth()),
@@ -88,13 +91,22 @@ class Updates:
                 leaf,
                 deadbands.get(binding.point, 0.0) if measurand else 0.0,
                 self._writer(binding.b_type),
-                direct,
+                self._placer(binding.b_type),
+                made(library.IedServer_getAttributeValue(server, leaf.value), binding.object),
+                made(library.IedServer_getAttributeValue(server, leaf.quality), binding.object),
+                binding.object in watched,
             )
             self._targets.setdefault(definition.index, []).append(target)
 
     def indexes(self) -> list[int]:
         """Return the points that some attribute shows."""
         return list(self._targets)
+
+    def begin(self, samples: Iterable[tuple[int, Sample]]) -> None:
+        """As `apply`, before the server starts: no report block hears of it."""
+        self._starting = True
+        self.apply(samples)
+        self._starting = False
 
     def apply(self, samples: Iterable[tuple[int, Sample]]) -> None:
         """Write a batch. A sample that does not fit is counted and its object turns invalid, never half written."""
@@ -132,7 +144,8 @@ class Updates:
 
     def _write(self, batch: list[_Pending]) -> bool:
         """Return whether a quality changed."""
-        library, server, heard, changed = self._library, self._server, bool(self._listeners), False
+        library, server, starting, changed = self._library, self._server, self._starting, False
+        heard, quality_heard = self._listeners.armed, self._listeners.qualified
         stamped, qualified = library.IedServer_updateTimestampAttributeValue, library.IedServer_updateQuality
         library.IedServer_lockDataModel(server)
         try:
@@ -141,12 +154,15 @@ class Updates:
                 # Time first: a report copies the whole object when quality or value triggers it.
                 stamped(server, leaf.time, stamp)
                 if quality != target.quality:
-                    qualified(server, leaf.quality, quality)
+                    if starting or not (target.watched or quality_heard):
+                        library.MmsValue_setBitStringFromInteger(target.quality_of, quality)
+                    else:
+                        qualified(server, leaf.quality, quality)
                     target.health.moved(target.quality, quality)
                     target.quality, changed = quality, True
                 if value is not None:
-                    if target.direct and not heard:
-                        library.MmsValue_setFloat(target.direct, value)  # type: ignore[arg-type]
+                    if starting or not (target.watched or heard):
+                        target.place(target.place_of, value)
                     else:
                         target.write(server, leaf.value, value)
                     target.sent = value
@@ -186,6 +202,18 @@ class Updates:
             "FLOAT32": library.IedServer_updateFloatAttributeValue,
             "INT64": library.IedServer_updateInt64AttributeValue,
         }.get(b_type, library.IedServer_updateInt32AttributeValue)
+
+    def _placer(self, b_type: str) -> Callable[[Handle, object], None]:
+        library = self._library
+        if b_type in UNSIGNED:
+            return library.MmsValue_setUint32  # type: ignore[return-value]
+        if b_type in STRING_LIMIT:
+            return lambda place, value: library.MmsValue_setVisibleString(place, str(value).encode())
+        return {  # type: ignore[return-value]
+            "BOOLEAN": library.MmsValue_setBoolean,
+            "FLOAT32": library.MmsValue_setFloat,
+            "INT64": library.MmsValue_setInt64,
+        }.get(b_type, library.MmsValue_setInt32)
 
 
 def _moved(target: _Target, value: Value) -> bool:

@@ -10,7 +10,7 @@ from asyncua.crypto.permission_rules import User
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin, Outcome
 from bridge.core.point import Kind, PointDef, Value
-from bridge.core.ports import CommandPort
+from bridge.core.ports import CommandPort, RefusalSink
 from bridge.projections.opcua.binary import VariantType
 from bridge.projections.opcua.doors import Users
 from bridge.projections.opcua.model import Model
@@ -44,23 +44,31 @@ class Commands:
         clock: Clock,
         counters: dict[str, int],
         timeout_s: float,
+        refusals: RefusalSink,
     ) -> None:
         self._model, self._port, self._users, self._clock, self._counters = model, port, users, clock, counters
+        self._refusals = refusals
         self._timeout_ns = round(timeout_s * 1e9)
 
     async def write(self, wanted: ua.WriteValue, user: User, peer: str) -> ua.StatusCode:
         """Answer one item of a Write request."""
-        return ua.StatusCode(self._counted(await self._write(wanted, user, peer), user, str(wanted.NodeId.Identifier)))
+        target = str(wanted.NodeId.Identifier)
+        return ua.StatusCode(self._counted(await self._write(wanted, user, peer), user, peer, target))
 
     async def call(self, method: ua.CallMethodRequest, user: User, peer: str) -> ua.CallMethodResult:
         """Answer one item of a Call request for a method of ours."""
         result = ua.CallMethodResult()
-        code = await self._call(method, user, peer)
-        result.StatusCode = ua.StatusCode(self._counted(code, user, str(method.MethodId.Identifier)))
+        answer = await self._call(method, user, peer)
+        result.StatusCode = ua.StatusCode(self._counted(answer, user, peer, str(method.MethodId.Identifier)))
         result.InputArgumentResults = [ua.StatusCode() for _ in method.InputArguments or ()]
         return result
 
-    async def _write(self, wanted: ua.WriteValue, user: User, peer: str) -> int:
+    def refuse(self, user: User | None, peer: str, target: str) -> None:
+        """Have it recorded that a service was asked for that nobody has."""
+        self._counted(_codes.BadUserAccessDenied, user or User(), peer, target)
+
+    async def _write(self, wanted: ua.WriteValue, user: User, peer: str) -> int | CommandResult:
+        """Return our own refusal, or what the bridge says."""
         identifier = wanted.NodeId.Identifier
         ours = wanted.NodeId.NamespaceIndex == NAMESPACE_INDEX and isinstance(identifier, str)
         node = self._model.node(identifier) if ours else None
@@ -79,7 +87,7 @@ class Commands:
         definition = self._model.definition(index)
         return await self._submit(definition, value.Value, user, peer)
 
-    async def _call(self, method: ua.CallMethodRequest, user: User, peer: str) -> int:
+    async def _call(self, method: ua.CallMethodRequest, user: User, peer: str) -> int | CommandResult:
         definition = self._model.command_of(str(method.MethodId.Identifier))
         if definition is None:
             return _codes.BadMethodInvalid
@@ -96,7 +104,9 @@ class Commands:
         variant = arguments[0] if arguments else ua.Variant(True, ua.VariantType.Boolean)
         return await self._submit(definition, variant, user, peer)
 
-    async def _submit(self, definition: PointDef, variant: ua.Variant | None, user: User, peer: str) -> int:
+    async def _submit(
+        self, definition: PointDef, variant: ua.Variant | None, user: User, peer: str
+    ) -> int | CommandResult:
         value = value_of(definition, variant)
         if value is None:
             return _codes.BadTypeMismatch
@@ -104,14 +114,18 @@ class Commands:
             return _codes.BadOutOfRange
         origin = Origin("opcua", peer, user.name or "")
         deadline_ns = self._clock.monotonic_ns() + self._timeout_ns
-        return code_of(await self._port.submit(Command(definition.index, value, origin, deadline_ns)))
+        return await self._port.submit(Command(definition.index, value, origin, deadline_ns))
 
-    def _counted(self, code: int, user: User, target: str) -> int:
-        if code:
-            self._counters["writes_refused"] += 1
-            _log.warning("write_refused user=%s target=%s code=%#x", user.name, target, code)
-        else:
+    def _counted(self, answer: int | CommandResult, user: User, peer: str, target: str) -> int:
+        """Return the StatusCode; what the bridge itself refused is in its audit already."""
+        code = code_of(answer) if isinstance(answer, CommandResult) else answer
+        if not code:
             self._counters["writes_done"] += 1
+            return code
+        self._counters["writes_refused"] += 1
+        _log.warning("write_refused user=%s target=%s code=%#x", user.name, target, code)
+        if not isinstance(answer, CommandResult):
+            self._refusals.refused(Origin("opcua", peer, user.name or ""), target, f"status {code:#x}")
         return code
 
 

@@ -115,7 +115,7 @@ class Model:
         if identifier == ROOT:
             return Node(_ROOT, "The meters of the site")
         device, _, rest = identifier.partition(".")
-        if device not in self._of_device:
+        if device not in self._of_device or identifier.endswith("."):
             return None
         if not rest:
             facts = self._devices[device]

@@ -18,13 +18,14 @@ from bridge.core.ports import Listening, Projection, ProjectionContext
 from bridge.projections.opcua import probe
 from bridge.projections.opcua.attributes import Attributes
 from bridge.projections.opcua.binary import ticks
-from bridge.projections.opcua.channel import Channel, Services
+from bridge.projections.opcua.channel import Channel
 from bridge.projections.opcua.commands import Commands
 from bridge.projections.opcua.doors import Doors, Users, set_up
 from bridge.projections.opcua.image import Image
 from bridge.projections.opcua.model import Model
 from bridge.projections.opcua.pki import Pki
 from bridge.projections.opcua.plan import NAMESPACE, NAMESPACE_INDEX, Plan
+from bridge.projections.opcua.processor import Services
 from bridge.projections.opcua.requests import Browses, Reads
 from bridge.projections.opcua.space import LazyServer, OwnNodes
 from bridge.projections.opcua.subscription import Subscriptions, SubscriptionTools
@@ -120,7 +121,7 @@ async def _library(ctx: ProjectionContext, plan: Plan, model: Model, image: Imag
     tools = SubscriptionTools(image, ctx.clock, ctx.counters, limits, silence_ms / 2)
     inner.subscription_service = Subscriptions(inner.aspace, inner, tools)
     inner.attribute_service = Attributes(inner.aspace, ctx.clock.utc_ns)
-    inner.commands = Commands(model, ctx.commands, users, ctx.clock, ctx.counters, plan.write_timeout_s)
+    inner.commands = Commands(model, ctx.commands, users, ctx.clock, ctx.counters, plan.write_timeout_s, ctx.refusals)
     library = Library(iserver=inner)
     library.name, library.manufacturer_name = plan.application_name, "meterbridge"
     library.product_uri, library._application_uri = "urn:meterbridge", plan.application_uri

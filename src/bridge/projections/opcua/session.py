@@ -20,6 +20,8 @@ class Session(InternalSession):
 
     # the channel's certificate when the session was created: only its owner may bring the session to another channel
     certificate: bytes | None = None
+    # the channel that has it; without one it lives until its time-out, or until its place is wanted
+    channel: object | None = None
     # given by the server that makes the session
     commands: Commands
 

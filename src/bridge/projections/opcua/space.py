@@ -188,6 +188,14 @@ class LazyServer(InternalServer):
         made.commands = self.commands
         return made
 
+    async def make_room(self) -> bool:
+        """Close the oldest session that no channel has; return whether there was one."""
+        left = next((one for one in self._external_sessions.values() if one.channel is None), None)
+        if left is None:
+            return False
+        await left.close_session(True)
+        return True
+
     def show(self, own: OwnNodes) -> None:
         """Hang the meters under Objects."""
         self.nodes.own = own

@@ -208,7 +208,7 @@ class Subscriptions(SubscriptionService):
         if request_callback is None:
             return await super().create_subscription(params, callback, session_id)
         tools, limits = self._tools, self._tools.limits
-        if len(self.subscriptions) >= limits.subscriptions:
+        if len(self.subscriptions) >= limits.subscriptions and not await self.iserver.make_room():
             raise ServiceError(ua.StatusCodes.BadTooManySubscriptions)
         asked_ms = params.RequestedPublishingInterval
         interval_ms = max(float(limits.publishing_ms), min(asked_ms if math.isfinite(asked_ms) else 0.0, _LONGEST_MS))

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin, Outcome
-from bridge.core.ports import CommandPort
+from bridge.core.ports import CommandPort, Nobody, RefusalSink
 from bridge.projections.snmp.agent import Agent
 from bridge.projections.snmp.ber import oid_text
 from bridge.projections.snmp.pdu import ErrorStatus
@@ -80,11 +80,13 @@ class Door(asyncio.DatagramProtocol):
         write_timeout_s: float,
         start: Callable[[Coroutine[Any, Any, None]], object],
         watch: Watch,
+        refusals: RefusalSink | None = None,
     ) -> None:
         """`start`: runs a SET beside the loop. `watch`: hears of wrong communities."""
         self._agent, self._commands, self._clock = agent, commands, clock
         self._write_timeout_ns = round(write_timeout_s * 1e9)
         self._start, self._watch = start, watch
+        self._refusals = refusals or Nobody()
         self._credit = Credit()
         self._writes = 0
         self._logged_s = -FAULT_LOG_S
@@ -124,6 +126,8 @@ class Door(asyncio.DatagramProtocol):
 
     def _refused(self, peer: str, refused: RefusedSet) -> None:
         """Count a SET that no policy has seen; log at powers of two, for strangers may send as many as they like."""
+        origin, target = Origin("snmp", peer, refused.user), f"oid {oid_text(refused.name)}"
+        self._refusals.refused(origin, target, refused.status.name.lower())
         count = self._agent.counters.writes_refused = self._agent.counters.writes_refused + 1
         if count & (count - 1) == 0:
             _log.warning(

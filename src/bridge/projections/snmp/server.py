@@ -83,7 +83,9 @@ class Server:
         devices.update([(index, ctx.points.get(index)) for index in rows.indexes()], lambda *_: None)
         try:
             async with asyncio.TaskGroup() as tasks:
-                door = Door(agent, ctx.commands, ctx.clock, plan.write_timeout_s, tasks.create_task, notifier)
+                door = Door(
+                    agent, ctx.commands, ctx.clock, plan.write_timeout_s, tasks.create_task, notifier, ctx.refusals
+                )
                 self._listening = await ctx.listeners.datagram(lambda: door, plan.listener)
                 self._plan = plan
                 if make_sender is not None:

@@ -1,16 +1,19 @@
 """bridge.projections.bacnet.mapping: which object shows which point, under which number and name"""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
 from bridge.config.ledger import Ledger
 from bridge.core.errors import ProjectionError
 from bridge.core.point import Kind, PointDef, Role
 from bridge.core.ports import Grant, SiteFacts, Transport
 from bridge.core.quantity import meaning_of
-from bridge.projections.bacnet.mapping import device_id_of, project
+from bridge.projections.bacnet.mapping import Mapping, device_id_of, project
 from bridge.projections.bacnet.plan import MAX_INSTANCE, ObjectType, Plan, Shape, unpack
 from tests.support.bacnet_site import mapping, place_of, plan_of, projected, site
 from tests.support.modbus_site import device
@@ -98,7 +101,7 @@ def test_every_point_is_shown_under_its_own_name_without_a_rule() -> None:
     assert isinstance(plan, Plan)
 
     assert made.needs.points == {point.index for point in FACTS.points}
-    assert made.needs.grants is Grant.NOTHING
+    assert made.needs.grants is Grant.ALARMS
     assert (made.transport, made.facts["device_id"]) == (Transport.UDP, 1001)
     assert plan.names == {}
     assert len(set(unpack(plan.object_ids))) == len(FACTS.points)
@@ -193,6 +196,7 @@ def test_the_name_of_the_device_has_at_most_49_characters() -> None:
         ),
         ({"overrides": {"m1.voltage_l1": {"name": "m1.voltage_l2"}}}, "overrides.m1.voltage_l2.name"),
         ({"views": {"nowhere": 3}}, "views.nowhere"),
+        ({"alarms": {"recipients": [{"address": "300.0.0.1:5"}]}}, "alarms.recipients.0.address"),
         ({"listener": {"port": 0, "bind": "10.0.0.300"}}, "listener.bind"),
         ({"listener": {"port": 0, "bind": "::1"}}, "listener.bind"),
         ({"network": {"mode": "foreign"}}, "network.bbmd"),
@@ -243,6 +247,23 @@ def test_nothing_is_writable_unless_the_mapping_the_meter_and_the_law_let_it() -
         opened.plan.shapes[n].description for n in unpack(opened.plan.shape_of) if opened.plan.shapes[n].writable
     }
 
-    assert closed.needs.grants is Grant.NOTHING
-    assert opened.needs.grants is Grant.COMMANDS
+    assert closed.needs.grants is Grant.ALARMS
+    assert opened.needs.grants is Grant.ALARMS | Grant.COMMANDS
     assert writable == {"reset_demand_peak", "overload_threshold", "demand_interval"}
+
+
+def examples() -> list[str]:
+    """The pieces of bacnet.yaml that the protocol page shows; lines that begin with `network:` are three choices."""
+    page = (Path(__file__).parents[4] / "docs" / "protocols" / "bacnet.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    split = [block.splitlines() if block.count("network:") > 1 else [block] for block in blocks]
+    return [piece for pieces in split for piece in pieces]
+
+
+@pytest.mark.parametrize("example", examples())
+def test_the_examples_of_the_protocol_page_are_read(example: str) -> None:
+    data = {"listener": {"port": 47808}, **yaml.safe_load(example)}
+
+    made = msgspec.convert(data, Mapping)
+
+    assert all(getattr(made, key) is not None for key in data)

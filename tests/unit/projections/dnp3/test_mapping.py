@@ -230,3 +230,10 @@ def test_a_serial_master_is_never_asked_for_its_link() -> None:
     assert plan.masters[0].permits == {Permit.FREEZE}
     assert plan.frozen
     assert not plan.on_tcp
+
+
+def test_a_site_beyond_16_bits_of_index_is_refused_with_what_to_do() -> None:
+    points = [PointDef(i, f"m1.voltage_{i}", Kind.ANALOG) for i in range(65_537)]
+
+    with pytest.raises(ProjectionError, match="65,536 points of type analog_input: skip some by a rule"):
+        projected(SiteFacts("x", points, [device(1)]))

@@ -110,7 +110,7 @@ def test_a_unit_is_its_ordinal_and_power_of_ten(unit: str, expected: tuple[int, 
     assert unit_of(point("x", unit=unit)) == expected
 
 
-def test_every_point_of_a_site_has_an_object_of_its_own() -> None:
+def test_every_point_of_a_site_has_an_object_of_its_own() -> None:  # I-04
     facts = site(3)
 
     items = [(m.inst, i) for m in plan_of(facts).meters for i in m.items]

@@ -32,6 +32,7 @@ from bridge.projections.bacnet.model import Definition, DeviceModel
 from bridge.projections.bacnet.plan import COMMANDABLE, DEVICE, STRUCTURED_VIEW
 from bridge.projections.bacnet.reads import Reads
 from bridge.projections.bacnet.stack import objects
+from bridge.projections.bacnet.stack.alarming import Alarming
 from bridge.projections.bacnet.stack.managing import Management
 from bridge.projections.bacnet.stack.subscribing import Subscribing
 from bridge.projections.bacnet.stack.transactions import ServicePoint
@@ -54,7 +55,7 @@ _NOT_EXECUTED = (
 )
 
 
-class DeviceApplication(Writing, Subscribing, Management, Application):
+class DeviceApplication(Writing, Subscribing, Alarming, Management, Application):
     """One device. Its own objects live in the library's dictionaries; points live in the model."""
 
     model: DeviceModel
@@ -81,9 +82,11 @@ class DeviceApplication(Writing, Subscribing, Management, Application):
         app.model, app.engine, app.commands, app.counters = model, engine, commands, counters
         app.reads = Reads(model, app._seal)
         app.built = OrderedDict()
+        app._telling = set()
         app.asap = ServicePoint(device, app.device_info_cache)
         app.asap.reader = app.reads.answer
         app.asap.acknowledged = engine.acknowledged
+        app.asap.refused = app.refuse
         app.asap.executed = frozenset(n for n, kind in confirmed_request_types.items() if app._executes(kind))
         app.asap.proposedWindowSize = 16
         app.nsap = NetworkServiceAccessPoint()

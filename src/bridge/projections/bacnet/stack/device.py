@@ -1,16 +1,22 @@
 """The whole stack of a plan: the device or the router with its virtual devices, and the front before them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from bacpypes3.basetypes import IPMode, NetworkNumberQuality
 from bacpypes3.pdu import IPv4Address
 from bacpypes3.vlan import VirtualNetwork
 
+from bridge.core.alarm import AlarmPort
+from bridge.core.clock import Clock
+from bridge.core.ports import RefusalSink
+from bridge.projections.bacnet.alarms import CLASSES, Board, Change
 from bridge.projections.bacnet.commands import Commands
 from bridge.projections.bacnet.cov import CovEngine
 from bridge.projections.bacnet.front import Front, Peer
 from bridge.projections.bacnet.model import Catalogue, DeviceModel
 from bridge.projections.bacnet.plan import DEVICE, NETWORK_PORT, STRUCTURED_VIEW, Identity, Layout, Mode, Plan, View
+from bridge.projections.bacnet.stack.alarming import notification_class
 from bridge.projections.bacnet.stack.application import DeviceApplication
 from bridge.projections.bacnet.stack.link import GuardedServer, link_layer
 from bridge.projections.bacnet.stack.objects import OurDevice, OurNetworkPort
@@ -21,6 +27,16 @@ _MAC_OCTETS = 3
 # The router's own.
 _ROUTER_MAC = 1
 _VIRTUAL_NAME = "meters"
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSide:
+    """What the devices know of the core besides points and commands."""
+
+    board: Board
+    port: AlarmPort
+    refusals: RefusalSink
+    clock: Clock
 
 
 class Stack:
@@ -35,9 +51,11 @@ class Stack:
         engine: CovEngine,
         commands: Commands,
         counters: dict[str, int],
+        core: "CoreSide",
     ) -> None:
         self._plan, self._version = plan, version
         self._parts = (engine, commands, counters)
+        self._core = core
         self._catalogue = catalogue
         network = plan.network
         address = IPv4Address(f"{plan.listener.bind}/{network.prefix}:{port}")
@@ -84,8 +102,16 @@ class Stack:
         for app in (self.app, *self.devices):
             app.send, app.direct_net = send, network.number if app.npdu_source else None
 
+    def tell(self, change: Change) -> None:
+        """Let the device that shows an alarm tell of it."""
+        for app in (self.app, *self.devices):
+            app.tell(change)
+
     def close(self) -> None:
         """Stop the library's timers."""
+        for app in (self.app, *self.devices):
+            for task in app._telling:
+                task.cancel()
         stop = getattr(self.link, "stop", None) or getattr(self.link, "unregister", None)
         if stop is not None:
             stop()
@@ -108,9 +134,13 @@ class Stack:
             maxApduLengthAccepted=1476,
             maxSegmentsAccepted=64,
         )
-        app = DeviceApplication.compose(model, *self._parts, [device, *ports])
+        classes = [notification_class(each, self._plan.recipients) for each in CLASSES]
+        app = DeviceApplication.compose(model, *self._parts, [device, *classes, *ports])
         app.password = self._plan.password
         app.is_own = self._is_own
+        app.board, app.alarm_port, app.clock = self._core.board, self._core.port, self._core.clock
+        app.recipients, app.refusals = self._plan.recipients, self._core.refusals
+        app.ack_timeout_ns = round(self._plan.write_timeout_s * 1e9)
         return app
 
     def _add(self, view: View) -> None:

@@ -11,6 +11,9 @@ from bacpypes3.errors import ExecutionError
 _log = logging.getLogger("bridge.bacnet")
 # Seconds in which the acknowledgement leaves before the worker starts anew.
 _LEAVE_S = 0.3
+# Wrong passwords in a row after which none is looked at, and the seconds that lasts. For all peers together: the
+# sender of a datagram can be made up.
+_TRIES, _LOCK_S = 8, 600.0
 # The library's word by that of the request.
 _STATES = {"enable": "enable", "disable": "disable", "disable-initiation": "disableInitiation"}
 
@@ -26,14 +29,22 @@ class Management:
     # Set when a client with the password wants the worker started anew.
     restart: asyncio.Event
     _enabling: asyncio.TimerHandle | None = None
+    _wrong = 0
+    _locked_until = 0.0
+    refuse: Any
 
     def _permit(self, apdu: Any, what: str) -> None:
-        given = str(apdu.password or "").encode()
-        if self.password and hmac.compare_digest(given, self.password.encode()):
+        """Raises: ExecutionError for a wrong password, and after eight of them for any (BARS S3)."""
+        given, now = str(apdu.password or "").encode(), asyncio.get_running_loop().time()
+        if now >= self._locked_until and self.password and hmac.compare_digest(given, self.password.encode()):
+            self._wrong = 0
             _log.warning("%s peer=%s", what, apdu.pduSource)
             return
+        self._wrong += 1
+        if self._wrong >= _TRIES:
+            self._wrong, self._locked_until = 0, now + _LOCK_S
         self.counters["management_refused"] += 1
-        _log.warning("%s_refused peer=%s count=%d", what, apdu.pduSource, self.counters["management_refused"])
+        self.refuse(apdu.pduSource, what, "passwordFailure")
         raise ExecutionError("security", "passwordFailure")
 
     async def do_DeviceCommunicationControlRequest(self, apdu: Any) -> None:

@@ -39,6 +39,16 @@ TRANSACTIONS_MOST = 128
 # ComplexACK header: type, invoke id, service; segmented adds sequence number and window.
 HEADER, SEGMENT_HEADER = 3, 5
 
+# Confirmed services that would change something in the device, of those it does not know (clause 21).
+CHANGING = {
+    7: "AtomicWriteFile",
+    8: "AddListElement",
+    9: "RemoveListElement",
+    10: "CreateObject",
+    11: "DeleteObject",
+    18: "ConfirmedPrivateTransfer",
+    27: "LifeSafetyOperation",
+}
 _TRANSMITTING = (Segmentation.segmentedTransmit, Segmentation.segmentedBoth)
 
 Reader = Callable[[int, bytes], Answer | None]
@@ -75,6 +85,8 @@ class ReplyTransaction(ServerSSM):
                 raise _Unrecognized
             decoded = APCISequence.decode(apdu)
         except _Unrecognized:
+            if apdu.apduService in CHANGING and self.ssmSAP.refused is not None:
+                self.ssmSAP.refused(self.pdu_address, CHANGING[apdu.apduService], "unrecognizedService")
             await self._reject(RejectReason.unrecognizedService)
             return
         except RejectException as exc:
@@ -174,6 +186,8 @@ class ServicePoint(ApplicationServiceAccessPoint):
     reader: Reader | None = None
     # Confirmed service choices the application has a handler for.
     executed: frozenset[int] = frozenset()
+    # Told of every request for a service of CHANGING: peer, service, reason.
+    refused: Callable[[object, str, str], None] | None = None
     acknowledged: Acknowledged | None = None
 
     async def confirmation(self, pdu: Any) -> None:

@@ -10,8 +10,10 @@ from bacpypes3.basetypes import ErrorType, ObjectPropertyReference, PropertyIden
 from bacpypes3.errors import ExecutionError
 from bacpypes3.primitivedata import TagClass
 
+from bridge.core.command import Origin
+from bridge.core.ports import RefusalSink
 from bridge.projections.bacnet import wire
-from bridge.projections.bacnet.commands import ACCESS_DENIED, Refusal
+from bridge.projections.bacnet.commands import ACCESS_DENIED, Refusal, WireError
 from bridge.projections.bacnet.plan import BINARIES, MULTI_STATES, REALS, ObjectType
 from bridge.projections.bacnet.values import Shown
 
@@ -25,9 +27,9 @@ _TAGS = {
     ObjectType.LARGE_ANALOG_VALUE: _DOUBLE,
     ObjectType.CHARACTERSTRING_VALUE: _CHARACTER_STRING,
 }
-_UNKNOWN_OBJECT = Refusal("object", "unknownObject")
-_UNKNOWN_PROPERTY = Refusal("property", "unknownProperty")
-_INVALID_TYPE = Refusal("property", "invalidDataType")
+_UNKNOWN_OBJECT = WireError("object", "unknownObject")
+_UNKNOWN_PROPERTY = WireError("property", "unknownProperty")
+_INVALID_TYPE = WireError("property", "invalidDataType")
 
 
 class Writing:
@@ -36,6 +38,7 @@ class Writing:
     model: Any
     commands: Any
     counters: dict[str, int]
+    refusals: RefusalSink
     get_object_id: Any
     response: Any
 
@@ -77,32 +80,39 @@ class Writing:
             position = self._target(object_id, prop, array_index)
             shape = self.model.catalogue.points[position].shape
             if not shape.writable:
-                raise ACCESS_DENIED
+                raise Refusal(ACCESS_DENIED)
             shown = _shown(value, shape.object_type)
             await self.commands.write(position, shown, None if priority is None else int(priority), str(source))
         except Refusal as refusal:
-            count = self.counters["writes_refused"] = self.counters["writes_refused"] + 1
-            if count & (count - 1) == 0:
-                _log.warning(
-                    "write_refused peer=%s object=%s property=%s error=%s count=%d",
-                    source,
-                    object_id,
-                    prop,
-                    refusal.error_code,
-                    count,
-                )
+            if refusal.by_core:
+                self.counters["writes_refused"] += 1
+            else:
+                self.refuse(source, self._named(object_id, prop), refusal.error_code)
             raise
         self.counters["writes"] += 1
+
+    def refuse(self, source: Any, target: str, reason: str) -> None:
+        """Have a refused attempt to change something counted, logged now and then, and recorded by the core."""
+        count = self.counters["writes_refused"] = self.counters["writes_refused"] + 1
+        if count & (count - 1) == 0:
+            _log.warning("write_refused peer=%s target=%s error=%s count=%d", source, target, reason, count)
+        self.refusals.refused(Origin("bacnet", str(source), ""), target, reason)
+
+    def _named(self, object_id: Any, prop: Any) -> str:
+        position = self.model.by_object_id.get(int(object_id[0]) << 22 | object_id[1])
+        if position is not None and int(prop) == wire.PRESENT_VALUE:
+            return str(self.model.catalogue.point(position).id)
+        return f"{object_id[0]} {object_id[1]} {prop}"
 
     def _target(self, object_id: Any, prop: Any, array_index: Any) -> int:
         obj = self.get_object_id(object_id)
         if obj is None:
-            raise _UNKNOWN_OBJECT
+            raise Refusal(_UNKNOWN_OBJECT)
         if PropertyIdentifier(prop).attr not in obj._elements:
-            raise _UNKNOWN_PROPERTY
+            raise Refusal(_UNKNOWN_PROPERTY)
         position = self.model.by_object_id.get(int(object_id[0]) << 22 | object_id[1])
         if position is None or int(prop) != wire.PRESENT_VALUE or array_index is not None:
-            raise ACCESS_DENIED
+            raise Refusal(ACCESS_DENIED)
         return int(position)
 
 
@@ -110,12 +120,12 @@ def _shown(value: Any, kind: ObjectType) -> Shown | None:
     """Decode one value of the datatype of the object; None is Null. Raises: Refusal for anything else."""
     tags = [tag for tag in value.tagList if tag.tag_class not in (TagClass.opening, TagClass.closing)]
     if len(tags) != 1 or tags[0].tag_class != TagClass.application:
-        raise _INVALID_TYPE
+        raise Refusal(_INVALID_TYPE)
     number, octets = int(tags[0].tag_number), bytes(tags[0].tag_data)
     if number == _NULL:
         return None
     if number != _TAGS.get(kind):
-        raise _INVALID_TYPE
+        raise Refusal(_INVALID_TYPE)
     if number in (_UNSIGNED, _ENUMERATED) and 1 <= len(octets) <= 8:
         return int.from_bytes(octets, "big")
     if number in (_REAL, _DOUBLE) and len(octets) == (4 if number == _REAL else 8):
@@ -124,7 +134,7 @@ def _shown(value: Any, kind: ObjectType) -> Shown | None:
     if number == _CHARACTER_STRING and octets[:1] == b"\x00":
         with contextlib.suppress(UnicodeDecodeError):
             return octets[1:].decode()
-    raise _INVALID_TYPE
+    raise Refusal(_INVALID_TYPE)
 
 
 def _first_failed(apdu: Any, specification: Any, item: Any, refusal: Refusal) -> Any:
