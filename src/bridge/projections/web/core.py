@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bridge.core.errors import OperationRefused
-from bridge.core.point import DeviceDef, PointDef, Sample
+from bridge.core.point import DeviceDef, PointDef, Role, Sample
 from bridge.core.ports import ProjectionContext
 from bridge.core.quality import UNUSABLE
 from bridge.projections.web.rows import Checked, EventsAnswer, SiteAnswer, StatusAnswer
@@ -75,8 +75,8 @@ class Core:
         return max(self.clock.utc_ns() - sample.source_ns, 0) / 1e9 if sample.source_ns else None
 
     def usable_share(self, device: str) -> tuple[int, int]:
-        """Return how many of the device's points have a usable value, of how many."""
-        found = self.by_device.get(device, [])
+        """Return how many of the device's points have a usable value, of how many; a command has none to have."""
+        found = [definition for definition in self.by_device.get(device, []) if definition.role is not Role.COMMAND]
         return sum(not self.sample(d).quality & UNUSABLE for d in found), len(found)
 
     async def _recent(self, what: str, age_s: float, kind: type[T]) -> T:

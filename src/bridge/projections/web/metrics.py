@@ -7,7 +7,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from bridge.core.quality import UNUSABLE
 from bridge.projections.web.core import Core, own_version
 from bridge.projections.web.rows import ChannelRow, DeviceState, ServerRow, StatusAnswer
 
@@ -45,9 +44,10 @@ class _Snapshot(Collector):
     def _points(self) -> Iterator[Metric]:
         usable = GaugeMetricFamily("meterbridge_usable_points", "Points with a usable value.", labels=["device"])
         points = GaugeMetricFamily("meterbridge_points", "Points of the device.", labels=["device"])
-        for device, definitions in self._core.by_device.items():
-            points.add_metric([device], len(definitions))
-            usable.add_metric([device], sum(not self._core.sample(d).quality & UNUSABLE for d in definitions))
+        for device in self._core.by_device:
+            good, all_ = self._core.usable_share(device)
+            points.add_metric([device], all_)
+            usable.add_metric([device], good)
         yield from (points, usable)
 
 

@@ -22,6 +22,7 @@ from bridge.core.secret import Secret
 from bridge.projections.web.api import NotFound
 from bridge.projections.web.core import Core, own_version
 from bridge.projections.web.groups import groups_of, headline
+from bridge.projections.web.labels import point_label
 from bridge.projections.web.live import POINTS_MOST, Live, row
 from bridge.projections.web.sessions import Session, Sessions
 from bridge.projections.web.shown import NOTHING, age_text, clock_text, number_text, time_text, unit_text
@@ -107,6 +108,7 @@ class Pages:
         body = self._templates.get_template(f"{name}.html").render(
             _=words,
             number=number,
+            point_label=lambda definition: point_label(definition, words.language),
             page=name,
             fragment="x-fragment" in request.headers,
             site=self._site,
