@@ -1,0 +1,1 @@
+"""Attempts to write, one file per protocol (BARS S1)."""
