@@ -1,5 +1,6 @@
 """`meterbridge demo`, put together: simulator, site files, bridge, ready file, table."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import msgspec
 from bridge.app.bridge import Bridge
 from bridge.app.faces import Face, missing_extra
 from bridge.app.main import run_site
+from bridge.app.memory import FOLDER
 from bridge.config.library import demo_dir
 from bridge.core.clock import Clock
 from bridge.demo.simulator import SimulatorProcess
@@ -49,6 +51,8 @@ def run_demo(settings: DemoSettings, clock: Clock, announce: Announce) -> None:
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.ready_file is not None:
         settings.ready_file.unlink(missing_ok=True)
+    # the simulated meters begin anew with every start: an index kept from the last one would be a counter that fell
+    shutil.rmtree(settings.state_dir / FOLDER, ignore_errors=True)
     control_port = settings.port_base + CONTROL_OFFSET
     source = demo_dir()
     with ExitStack() as stack:
