@@ -102,7 +102,7 @@ class OwnServices:
         """Take over a configuration; what means the same goes on."""
         services = config.services
         self.events.configure(EventSettings(services.events.ring, services.events.threshold))
-        self.gate.redefine(config.field)
+        self.gate.redefine(config.field, config.services.index.growth)
         self.communication.redefine(status_points(config.field))
         self.derived.redefine(rules_of(config))
         demand = services.demand

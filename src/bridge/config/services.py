@@ -104,6 +104,15 @@ class TimeKey(_Strict, frozen=True):
     mark_samples: bool = False
 
 
+class IndexKey(_Strict, frozen=True):
+    """
+    What the energy index believes. `growth`: how many times the nominal power an index may rise by before the rise is
+    held and must be confirmed; 0 = any rise is believed.
+    """
+
+    growth: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 10.0
+
+
 class ServicesFile(_Strict, frozen=True):
     """
     `services:` of site.yaml.
@@ -114,6 +123,7 @@ class ServicesFile(_Strict, frozen=True):
 
     states: StatesKey = StatesKey()
     demand: DemandKey = DemandKey()
+    index: IndexKey = IndexKey()
     derived: dict[str, DerivedKey] = {}
     min_max: tuple[Pattern, ...] = ()
     alarms: AlarmsKey = AlarmsKey()

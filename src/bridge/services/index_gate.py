@@ -21,8 +21,8 @@ from bridge.services.accumulator import ACCEPTING, Index, IndexLimits, IndexStat
 from bridge.services.arithmetic import exponent_of
 from bridge.services.events import EventLog
 
-# Nominal power is exceeded by overload and by nominal values that are rounded; nothing carries ten times as much
-_BEYOND_NOMINAL = 10
+# Times the nominal power that nothing carries
+GROWTH = 10.0
 _QUALITIES: Mapping[Verdict, Quality] = {
     Verdict.ACCEPTED: Quality.GOOD,
     Verdict.ROLLED: Quality.ROLLOVER,
@@ -75,6 +75,7 @@ class IndexGate:
         # set on every sample from outside, such as CLOCK_UNSYNCED
         self.mark = Quality.GOOD
         self._gated: dict[int, _Gated] = {}
+        self._growth = GROWTH
         self._tests: dict[int, _Device] = {}
         self._devices: dict[str, _Device] = {}
         self._kept: dict[str, IndexState] = {}
@@ -84,8 +85,9 @@ class IndexGate:
         """Take what an earlier process kept, by point id; before `redefine`."""
         self._kept = dict(kept)
 
-    def redefine(self, devices: Iterable[FieldDevice]) -> None:
-        """Take the devices of a configuration; indexes that stay go on."""
+    def redefine(self, devices: Iterable[FieldDevice], growth: float = GROWTH) -> None:
+        """Take the devices of a configuration; indexes that stay go on. `growth`: see `most_per_s`."""
+        self._growth = growth
         before, serials = self._gated, {name: device.serial for name, device in self._devices.items()}
         self._gated, self._tests, self._devices, self._tested = {}, {}, {}, {}
         for device in devices:
@@ -145,7 +147,7 @@ class IndexGate:
         self._store.publish(judged)
 
     def _gate(self, definition: PointDef, device: _Device, before: _Gated | None) -> _Gated:
-        limits = IndexLimits(definition.modulus, most_per_s(definition, device.definition))
+        limits = IndexLimits(definition.modulus, most_per_s(definition, device.definition, self._growth))
         if before is not None and before.definition.resolution == definition.resolution:
             before.index.limits = limits
             return _Gated(definition, before.index, device, before.accepted_ns, before.last)
@@ -228,10 +230,14 @@ def counts_up(definition: PointDef) -> bool:
     )
 
 
-def most_per_s(definition: PointDef, device: DeviceDef) -> float:
-    """Return counts per second that nothing of the device's nominal values exceeds; 0 where these are not stated."""
+def most_per_s(definition: PointDef, device: DeviceDef, growth: float = GROWTH) -> float:
+    """
+    Return counts per second that nothing of the device's nominal values exceeds; 0 where these are not stated.
+
+    `growth`: times the nominal power, which overload and rounded nominal values exceed; 0 = no bound.
+    """
     nominal = device.nominal
-    watts = 3 * nominal.voltage_v * nominal.current_a * _BEYOND_NOMINAL
+    watts = 3 * nominal.voltage_v * nominal.current_a * growth
     return watts / 3600 / 10.0 ** exponent_of(definition)
 
 

@@ -6,7 +6,7 @@ from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.services.accumulator import IndexState, Verdict
 from bridge.services.events import EventLog
-from bridge.services.index_gate import IndexGate, counts_up, most_per_s
+from bridge.services.index_gate import GROWTH, IndexGate, counts_up, most_per_s
 from tests.support.clock import NEW_YEAR, SECOND, ManualClock
 from tests.support.field_points import device, point
 
@@ -190,3 +190,13 @@ def test_a_reload_goes_on_with_the_same_index() -> None:
 def test_ten_times_the_nominal_power_is_the_most_a_line_carries() -> None:
     # 3 * 230 V * 80 A * 10 = 552 kW, in counts of 10 Wh
     assert most_per_s(ENERGY, device([], [], NOMINAL).definition) == 552_000 / 3600 / 10
+
+
+def test_a_site_may_believe_any_rise_but_no_fall() -> None:
+    bench = Bench(nominal=NOMINAL)
+    bench.gate.redefine([device([ENERGY, POWER, NET], [], NOMINAL)], growth=0.0)
+    bench.read(1_000)
+
+    assert bench.read(90_000_000) == Sample(90_000_000, Quality.GOOD, bench.clock.utc, 1)
+    assert bench.read(5).value == 90_000_000
+    assert GROWTH == 10
