@@ -148,11 +148,10 @@ class OwnServices:
         if notice.kind in (NoticeKind.LOST, NoticeKind.FOUND):
             self.alarms.device_lost(notice.device, notice.kind is NoticeKind.LOST)
         kind, priority = _NOTICES[notice.kind]
-        text = (
-            f"{notice.device}: {notice.kind.value}: {notice.text}"
-            if notice.kind is not NoticeKind.SERIAL_NUMBER
-            else (f"{notice.device}: serial number {notice.text}")
-        )
+        what = f"{notice.kind.value} {notice.text}"
+        if notice.kind is not NoticeKind.SERIAL_NUMBER:
+            what = f"{notice.kind.value}: {notice.text}"
+        text = f"{notice.device}: {what}" if notice.device else what
         self.events.record(kind, priority, text, device=notice.device, index=notice.index)
 
     async def _mark(self) -> None:
