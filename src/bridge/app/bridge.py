@@ -165,6 +165,7 @@ class Bridge:
             lines,
             self._clock,
             self.own.alarms,
+            history=self.own.past,
             logins=self.commands.logins,
             refusals=self.commands,
             operations=self.operations,

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from bridge.app.memory import FOLDER, Memory
+from bridge.app.past import Past
 from bridge.app.records import Records
 from bridge.app.syslog_side import SyslogSide
 from bridge.config.model import SiteConfig
@@ -15,6 +16,7 @@ from bridge.core.quality import Quality
 from bridge.core.quantity import Quantity
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice, NoticeKind
+from bridge.history.opening import FILE
 from bridge.services.accumulator import IndexState, Verdict
 from bridge.services.alarm_rules import SYSTEM
 from bridge.services.alarm_rules import rules_of as alarm_rules_of
@@ -75,9 +77,12 @@ class OwnServices:
             clock, self.events, self.alarms, self.demand, self.settings, self.min_max, self.syslog.note_sent
         )
 
+        self.past = Past(store, self.events)
+
     async def start(self, config: SiteConfig) -> None:
         """Take up what an earlier process kept, and the first configuration; before anything is polled."""
         kept = await self.memory.open(config.state_dir / FOLDER, config.services.events.ring)
+        self.past.open(config.state_dir / FOLDER / FILE)
         self.gate.restore(kept.indexes)
         self.apply(config)
         self.memory.restore(kept)
@@ -91,6 +96,7 @@ class OwnServices:
     async def stop(self) -> None:
         """Write what is left."""
         self.events.record(EventKind.SYSTEM, 64, "bridge stopped")
+        self.past.close()
         await self.memory.close()
 
     def reloaded(self, fault: str) -> None:
@@ -142,11 +148,10 @@ class OwnServices:
         if notice.kind in (NoticeKind.LOST, NoticeKind.FOUND):
             self.alarms.device_lost(notice.device, notice.kind is NoticeKind.LOST)
         kind, priority = _NOTICES[notice.kind]
-        text = (
-            f"{notice.device}: {notice.kind.value}: {notice.text}"
-            if notice.kind is not NoticeKind.SERIAL_NUMBER
-            else (f"{notice.device}: serial number {notice.text}")
-        )
+        what = f"{notice.kind.value} {notice.text}"
+        if notice.kind is not NoticeKind.SERIAL_NUMBER:
+            what = f"{notice.kind.value}: {notice.text}"
+        text = f"{notice.device}: {what}" if notice.device else what
         self.events.record(kind, priority, text, device=notice.device, index=notice.index)
 
     async def _mark(self) -> None:

@@ -13,6 +13,7 @@ from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import RawFailure
 from bridge.core.event import Event
+from bridge.core.history import HistoryPort, NoHistory
 from bridge.core.listener import Listener
 from bridge.core.login import WRONG, LoginResult
 from bridge.core.operations import NoOperations, OperationsPort
@@ -300,6 +301,7 @@ class ProjectionContext:
     counters: dict[str, int]
     ready: Callable[[], None]
     alarms: AlarmPort = field(default_factory=NoAlarms)
+    history: HistoryPort = field(default_factory=NoHistory)
     logins: Authenticator = field(default_factory=lambda: Nobody())
     refusals: RefusalSink = field(default_factory=lambda: Nobody())
     operations: OperationsPort = field(default_factory=NoOperations)

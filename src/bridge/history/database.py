@@ -49,6 +49,10 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 
 
+_BETWEEN = "WHERE point = ? AND at_ns > ? AND at_ns < ? ORDER BY at_ns LIMIT ?"
+_LATEST, _ALL = 1 << 62, -1
+
+
 class Access(enum.Enum):
     """What a process may do with the file."""
 
@@ -65,6 +69,7 @@ class Database:
         self.path, self._ring = path, event_ring
         if access is Access.READ:
             self._sql = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            self._sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             return
         self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
@@ -139,9 +144,9 @@ class Database:
         """Return every event, oldest first."""
         return [(int(row[0]), bytes(row[1])) for row in self._rows("event", "ORDER BY number")]  # type: ignore[arg-type]
 
-    def profile(self, point: str, after_ns: int = 0) -> list[IndexRow]:
+    def profile(self, point: str, after_ns: int = 0, before_ns: int = _LATEST, most: int = _ALL) -> list[IndexRow]:
         """Return the load profile of a point."""
-        rows = self._rows("profile", "WHERE point = ? AND at_ns > ? ORDER BY at_ns", point, after_ns)
+        rows = self._rows("profile", _BETWEEN, point, after_ns, before_ns, most)
         return [IndexRow(*row) for row in rows]  # type: ignore[arg-type]
 
     def points(self, table: str) -> list[str]:
@@ -157,10 +162,10 @@ class Database:
         """Return the daily and monthly readings of a point."""
         return [ProofRow(*row) for row in self._rows("proof", "WHERE point = ? ORDER BY period", point)]  # type: ignore[arg-type]
 
-    def samples(self, point: str, after_ns: int = 0, before_ns: int = 1 << 62) -> list[SampleRow]:
+    def samples(self, point: str, after_ns: int = 0, before_ns: int = _LATEST, most: int = _ALL) -> list[SampleRow]:
         """Return recorded values of a point."""
-        where = "WHERE point = ? AND at_ns > ? AND at_ns < ? ORDER BY at_ns"
-        return [SampleRow(*row) for row in self._rows("sample", where, point, after_ns, before_ns)]  # type: ignore[arg-type]
+        rows = self._rows("sample", _BETWEEN, point, after_ns, before_ns, most)
+        return [SampleRow(*row) for row in rows]  # type: ignore[arg-type]
 
     def every_row(self, table: str) -> Iterator[tuple[tuple[Cell, ...], bool]]:
         """Return every row and whether its checksum is right. Raises: sqlite3.Error."""

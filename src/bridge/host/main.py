@@ -88,6 +88,7 @@ async def host(module: str, sock: socket.socket) -> Exit:
             ready=opened.set,
             alarms=link.alarms,
             operations=link,
+            history=link.history,
             logins=link,
             refusals=link,
         )

@@ -12,6 +12,7 @@ from bridge.core.event import Event
 from bridge.core.login import BUSY, WRONG, LoginResult
 from bridge.core.secret import Secret
 from bridge.host.alarms import AlarmImage
+from bridge.host.history import HistoryImage
 from bridge.host.image import PointImage
 from bridge.host.refusals import RefusalCounts
 from bridge.host.tunnels import WorkerTunnels
@@ -55,6 +56,7 @@ class WorkerEnd:
         self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK_S, self._on_tick)
         self.counters: dict[str, int] = {}
         self.alarms = AlarmImage(self._acknowledge)
+        self.history = HistoryImage(self._send, self._new_id)
         self.hello: asyncio.Future[wire.Hello] = self._loop.create_future()
         self.loaded = asyncio.Event()
         self.ended: asyncio.Future[str] = self._loop.create_future()
@@ -222,6 +224,8 @@ class WorkerEnd:
                 finish(self._questions.get(frame.id), body)
             case wire.CoreAnswer():
                 fail(self._questions.get(frame.id), OperationRefused(frame.refused))
+            case wire.HistoryDone():
+                self.history.answered(frame.id, frame.page)
             case wire.LoginDone():
                 finish(self._logins.get(frame.id), frame.result)
             case wire.Ping():
@@ -241,6 +245,7 @@ class WorkerEnd:
         self._image.core_lost()
         for command in self._commands.values():
             fail(command, LinkError(why))
+        self.history.lost(why)
         for login in self._logins.values():
             fail(login, LinkError(why))
         for raw in self._raws.values():

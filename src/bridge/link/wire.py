@@ -19,6 +19,7 @@ from bridge.core.alarm import Alarm
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import FrameError, RawFailure
 from bridge.core.event import Event
+from bridge.core.history import HistoryPage
 from bridge.core.login import LoginResult
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.quality import Quality
@@ -154,6 +155,11 @@ class CoreAnswer(Frame, frozen=True, tag=16):
     refused: str
 
 
+class HistoryDone(Frame, frozen=True, tag=17):
+    id: int
+    page: HistoryPage
+
+
 class Ready(Frame, frozen=True, tag=20):
     """The listener answers."""
 
@@ -257,6 +263,19 @@ class CoreRequest(Frame, frozen=True, tag=31):
     deadline_ns: int
 
 
+class HistoryRequest(Frame, frozen=True, tag=32):
+    """
+    Rows of one point, or with `index` -1 events after the number `after`. Needs the grant HISTORY, for events EVENTS
+    besides.
+    """
+
+    id: int
+    index: int
+    after: int
+    before: int
+    most: int
+
+
 ToWorker = (
     Hello
     | Definitions
@@ -274,9 +293,10 @@ ToWorker = (
     | Alarms
     | LoginDone
     | CoreAnswer
+    | HistoryDone
 )
 TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
-Asking = CommandRequest | RawRequest | Acknowledge | WriteRefused | LoginRequest | CoreRequest
+Asking = CommandRequest | RawRequest | Acknowledge | WriteRefused | LoginRequest | CoreRequest | HistoryRequest
 ToCore = Ready | Health | TunnelFrame | Asking
 
 F = TypeVar("F")

@@ -10,6 +10,7 @@ from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import Clock
 from bridge.core.command import CommandResult, Origin, Outcome
 from bridge.core.errors import OperationRefused, RawFailure, RawRefused
+from bridge.core.history import HistoryPage, HistoryPort, NoHistory
 from bridge.core.login import BUSY, WRONG, Admission, LoginResult
 from bridge.core.operations import ANSWER_LIMIT, NoOperations, OperationsPort
 from bridge.core.ports import CommandPort, Grant, Needs, PointReader, RawLinePort
@@ -57,6 +58,7 @@ class Services:
     lines: RawLinePort
     clock: Clock
     alarms: AlarmPort = field(default_factory=NoAlarms)
+    history: HistoryPort = field(default_factory=NoHistory)
     logins: Logins = field(default_factory=NoAccess)
     refusals: Refusals = field(default_factory=NoAccess)
     operations: OperationsPort = field(default_factory=NoOperations)
@@ -104,10 +106,35 @@ class Requests:
                 self._raw(asked)
             case wire.LoginRequest():
                 self._login(asked)
+            case wire.HistoryRequest():
+                self._history(asked)
             case wire.WriteRefused():
                 self._write_refused(asked)
             case wire.CoreRequest():
                 self._question(asked)
+
+    def _history(self, asked: wire.HistoryRequest) -> None:
+        events, mine = asked.index < 0, asked.index in self._needs.points
+        needed = Grant.HISTORY | (Grant.EVENTS if events else Grant.NOTHING)
+        if needed not in self._needs.grants or not (events or mine):
+            self._answer(wire.HistoryDone(asked.id, HistoryPage(failure="not granted")))
+            self._refuse()
+        elif self._under_way >= wire.REQUESTS_KEPT:
+            self._answer(wire.HistoryDone(asked.id, HistoryPage(failure="busy")))
+        else:
+            self._under_way += 1
+            self._spawn(self._run_history(asked))
+
+    async def _run_history(self, asked: wire.HistoryRequest) -> None:
+        page, history = HistoryPage(failure="stopped"), self._services.history
+        try:
+            if asked.index < 0:
+                page = await history.events(asked.after, asked.most)
+            else:
+                page = await history.samples(asked.index, asked.after, asked.before, asked.most)
+        finally:
+            self._under_way -= 1
+        self._answer(wire.HistoryDone(asked.id, page))
 
     def _is_own(self, origin: Origin) -> bool:
         """A worker speaks for its own clients only: otherwise one broken server could do what any other may."""

@@ -196,3 +196,27 @@ async def test_an_outage_of_the_bridge_is_a_record_of_the_profile(tmp_path: Path
     with Database(tmp_path / "history" / FILE, access=Access.READ) as database:
         rows = [(row.count, (row.at_ns - NEW_YEAR) // (900 * SECOND)) for row in database.profile(ENERGY.id)]
     assert rows == [(1_015, 1), (1_030, 2), (None, 3)]
+
+
+async def test_the_past_is_read_while_it_is_written(tmp_path: Path) -> None:
+    clock = ManualClock()
+    bench = Bench(tmp_path, clock)
+    await bench.start()
+    for n in range(61):
+        bench.read(1_000 + n)
+        bench.own.records.look()
+        clock.pass_s(60)
+    recorder = bench.own.memory.recorder
+    assert recorder is not None
+    await recorder.commit()
+
+    first = await bench.own.past.samples(ENERGY.index, 0, 1 << 62, most=2)
+    rest = await bench.own.past.samples(ENERGY.index, first.samples[-1].source_ns, 1 << 62)
+    events = await bench.own.past.events(0)
+    nobody = await bench.own.past.samples(99, 0, 1)
+
+    assert [(s.value, (s.source_ns - NEW_YEAR) // (900 * SECOND)) for s in first.samples] == [(1_015, 1), (1_030, 2)]
+    assert (first.more, [s.value for s in rest.samples], rest.more) == (True, [1_045, 1_060], False)
+    assert [event.text for event in events.events] == ["bridge started, 7 points"]
+    assert nobody.failure == "no such point"
+    await bench.own.stop()

@@ -1,0 +1,68 @@
+"""HistoryPort of the core process: reads the database beside the thread that writes it."""
+
+import asyncio
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bridge.core.history import EVENTS_MOST, PAGE_MOST, HistoryPage
+from bridge.core.point import Kind, Sample
+from bridge.core.ports import PointReader
+from bridge.core.quality import Quality
+from bridge.history.database import Access, Database
+from bridge.services.events import EventLog
+
+
+class Past:
+    """Loop thread only; reading has a thread of its own."""
+
+    def __init__(self, points: PointReader, events: EventLog) -> None:
+        self._points, self._events = points, events
+        self._path: Path | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="past")
+
+    def open(self, path: Path) -> None:
+        """From now on read the database at `path`."""
+        self._path = path
+
+    async def samples(self, index: int, after_ns: int, before_ns: int, most: int = PAGE_MOST) -> HistoryPage:
+        most = max(1, min(most, PAGE_MOST))
+        try:
+            definition = self._points.definition(index)
+        except KeyError:
+            return HistoryPage(failure="no such point")
+        if self._path is None:
+            return HistoryPage(failure="no history")
+        read = self._profile if definition.kind is Kind.ACCUMULATOR else self._recorded
+        loop = asyncio.get_running_loop()
+        try:
+            rows = await loop.run_in_executor(
+                self._thread, read, self._path, definition.id, after_ns, before_ns, most + 1
+            )
+        except sqlite3.Error as exc:
+            return HistoryPage(failure=str(exc))
+        return HistoryPage(samples=rows[:most], more=len(rows) > most)
+
+    async def events(self, after: int, most: int = EVENTS_MOST) -> HistoryPage:
+        most = max(1, min(most, EVENTS_MOST))
+        found = self._events.safe_events(after)
+        return HistoryPage(events=found[:most], more=len(found) > most)
+
+    def close(self) -> None:
+        """Read no more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @staticmethod
+    def _profile(path: Path, point: str, after_ns: int, before_ns: int, most: int) -> list[Sample]:
+        with Database(path, access=Access.READ) as database:
+            rows = database.profile(point, after_ns, before_ns, most)
+        # an outage has no value and no quality of a meter
+        return [
+            Sample(r.count, Quality(r.quality) if r.count is not None else Quality.NEVER_READ, r.at_ns, 0) for r in rows
+        ]
+
+    @staticmethod
+    def _recorded(path: Path, point: str, after_ns: int, before_ns: int, most: int) -> list[Sample]:
+        with Database(path, access=Access.READ) as database:
+            rows = database.samples(point, after_ns, before_ns, most)
+        return [Sample(row.value, Quality(row.quality), row.at_ns, 0) for row in rows]

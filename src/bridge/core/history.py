@@ -1,0 +1,46 @@
+"""What a projection may read of the past: recorded values, load profiles, events by number."""
+
+from typing import Protocol
+
+import msgspec
+
+from bridge.core.event import Event
+from bridge.core.point import Sample
+
+# Rows of one page; more are asked for with the time or number of the last one
+PAGE_MOST = 1000
+EVENTS_MOST = 200
+
+
+class HistoryPage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """
+    Rows, oldest first. `samples`: of an index its load profile (`value` None: an outage began), of all others what was
+    recorded; `source_ns` is the time of the row. `more`: there are further ones. `failure`: why there is nothing.
+    """
+
+    samples: list[Sample] = []
+    events: list[Event] = []
+    more: bool = False
+    failure: str = ""
+
+
+class HistoryPort(Protocol):
+    """Loop thread only; never raises."""
+
+    async def samples(self, index: int, after_ns: int, before_ns: int, most: int = PAGE_MOST) -> HistoryPage:
+        """Return the rows of a point with after_ns < time < before_ns; `index`: one of the projection's points."""
+        ...
+
+    async def events(self, after: int, most: int = EVENTS_MOST) -> HistoryPage:
+        """Return events with a number greater than `after`: what `lost(first, last)` told of can be had with it."""
+        ...
+
+
+class NoHistory:
+    """HistoryPort of who has none."""
+
+    async def samples(self, index: int, after_ns: int, before_ns: int, most: int = PAGE_MOST) -> HistoryPage:
+        return HistoryPage(failure="no history")
+
+    async def events(self, after: int, most: int = EVENTS_MOST) -> HistoryPage:
+        return HistoryPage(failure="no history")
