@@ -141,6 +141,7 @@ async def test_a_transition_is_told_with_the_priority_and_the_ack_of_its_class(
     assert b"\x89\x00\x99\x00\xa9\x03\xb9\x00" in end
 
 
+@pytest.mark.slow
 async def test_a_confirmed_notification_is_repeated_until_it_is_acknowledged() -> None:
     alarms = Alarms()
     async with told(alarms, confirmed_=True) as (it, client):

@@ -141,6 +141,7 @@ async def test_rusty_bacnet_is_refused_every_write_and_every_management_request(
     assert set(unchanged) == {1}
 
 
+@pytest.mark.slow
 async def test_rusty_bacnet_reads_an_object_list_of_8000_in_segments() -> None:
     facts = site(80, analogs=80)
     async with worker(facts) as it:

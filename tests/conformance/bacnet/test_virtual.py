@@ -12,7 +12,6 @@ from tests.support.bacnet_client import (
     read,
     read_many,
     subscribe,
-    unconfirmed,
     unicast,
     value_of,
 )
@@ -127,7 +126,18 @@ async def test_a_dead_meter_makes_its_device_non_operational() -> None:
     assert (before, after, other) == (b"\x91\x00", b"\x91\x04", b"\x91\x00")
 
 
+async def test_one_meter_is_silenced_and_the_others_go_on() -> None:
+    password = b"\x2d\x06\x00s3cre"
+    async with asked(FACTS, **LAYOUT, password="s3cre") as (it, client):
+        off = await ask(it, client, "m2", b"\x09\x01\x19\x01" + password, 17)
+        client.forget()
+        client.send(confirmed(1, 12, read(*it.place("m2.voltage_l1"), 85), route=route(it, "m2")))
+        silent = await client.receive(0.4)
+        other = await ask(it, client, "m3", read(*it.place("m3.voltage_l1"), 85))
+
+    assert (off[0] >> 4, silent, other[0] >> 4) == (2, b"", 3)
+
+
 def test_two_network_numbers_are_needed() -> None:
     with pytest.raises(ProjectionError, match="network numbers"):
         plan_of(FACTS, layout="device-per-meter")
-    assert unconfirmed(8, b"")

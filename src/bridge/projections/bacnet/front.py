@@ -41,8 +41,8 @@ class Front:
         self._own, self._points, self._by_object_id = own, own.catalogue.points, own.device.by_object_id
         self._acknowledgements, self._is_silent, self._pass_on = acknowledgements, is_silent, pass_on
         self._counters = counters
-        # DNET, DLEN and DADR -> reads of the virtual device behind this router.
-        self.virtual: dict[bytes, Reads] = {}
+        # DNET, DLEN and DADR -> reads of the virtual device behind this router, and whether it may not answer.
+        self.virtual: dict[bytes, tuple[Reads, Callable[[], bool]]] = {}
         self.send: Callable[[bytes, Peer], None] = _nowhere
         self.enabled = True
 
@@ -89,19 +89,19 @@ class Front:
             return False
         control = data[5]
         if control == 0x04:
-            start, reads, reply_npdu = 6, self._own, b"\x01\x00"
+            start, reads, is_silent, reply_npdu = 6, self._own, self._is_silent, b"\x01\x00"
         elif control == 0x24:
             # DNET, DLEN, DADR, hop count: for a virtual device behind us; the reply carries its SNET and SADR
             start = 10 + data[8]
             found = self.virtual.get(data[6 : start - 1])
             if found is None or size < start + 4:
                 return False
-            reads, reply_npdu = found, b"\x01\x08" + data[6 : start - 1]
+            (reads, is_silent), reply_npdu = found, b"\x01\x08" + data[6 : start - 1]
         elif control in (0x00, 0x20):
             return self._acknowledged(data, addr)
         else:
             return False
-        if size < start + 5 or data[start] & 0xF8 or self._is_silent():
+        if size < start + 5 or data[start] & 0xF8 or is_silent():
             return False
         reply = reads.answer(data[start + 3], data[start + 4 :])
         if reply is None:

@@ -69,7 +69,7 @@ class Stack:
         self.app = self._compose(model, plan.identity, [])
         self.link = link_layer(network, address, self.server)
         self.app.add_port(self._port_object(address), self.link, address)
-        self.front = Front(self.app.reads, engine, self._is_silent, self.server.pass_on, counters)
+        self.front = Front(self.app.reads, engine, self.app.is_silent, self.server.pass_on, counters)
         self.devices: list[DeviceApplication] = []
         self._network: Any = None
         if not one:
@@ -81,10 +81,7 @@ class Stack:
 
     def may_initiate(self) -> bool:
         """Tell whether DeviceCommunicationControl lets us speak unasked."""
-        return bool(self.app.asap.dccEnableDisable == "enable")
-
-    def _is_silent(self) -> bool:
-        return bool(self.app.asap.dccEnableDisable == "disable")
+        return bool(self.app.may_speak())
 
     def _is_own(self, source: Any) -> bool:
         """A virtual device's broadcasts reach its brothers and the router."""
@@ -159,8 +156,7 @@ class Stack:
         app = self._compose(model, own, [self._virtual_port(1, view.mac)])
         net = self._plan.network.virtual_number.to_bytes(2, "big")
         app.npdu_source = net + bytes((_MAC_OCTETS,)) + view.mac.to_bytes(_MAC_OCTETS, "big")
-        app.asap.dccEnableDisable = "enable"
-        self.front.virtual[app.npdu_source] = app.reads
+        self.front.virtual[app.npdu_source] = (app.reads, app.is_silent)
         self.devices.append(app)
 
     def _port_object(self, address: Any) -> Any:

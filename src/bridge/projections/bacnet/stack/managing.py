@@ -47,6 +47,14 @@ class Management:
         self.refuse(apdu.pduSource, what, "passwordFailure")
         raise ExecutionError("security", "passwordFailure")
 
+    def is_silent(self) -> bool:
+        """Whether not even an answer may be given."""
+        return bool(self.asap.dccEnableDisable == "disable")
+
+    def may_speak(self) -> bool:
+        """Whether something may be said unasked."""
+        return bool(self.asap.dccEnableDisable == "enable")
+
     async def do_DeviceCommunicationControlRequest(self, apdu: Any) -> None:
         """Stop or resume talking (clause 16.1)."""
         self._permit(apdu, "communication_control")

@@ -34,6 +34,7 @@ class Subscribing:
     reads: Any
     asap: Any
     counters: dict[str, int]
+    may_speak: Any
     objectIdentifier: Any
     response: Any
     # How to reach a subscriber directly, the NPDU source of a virtual device, and the network the router is on.
@@ -114,6 +115,8 @@ class Subscribing:
         asking = bytes((1, plain[1] | 4)) + plain[2:]
 
         def direct(apdu: bytes, expecting: bool) -> None:
+            if not self.may_speak():
+                return
             npdu = asking if expecting else plain
             send(b"\x81\x0a%b%b%b" % ((4 + len(npdu) + len(apdu)).to_bytes(2, "big"), npdu, apdu), addr)
 
