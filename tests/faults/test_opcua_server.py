@@ -13,9 +13,11 @@ import psutil
 import pytest
 from asyncua import ua
 
+from bridge.core.listener import Listener
 from bridge.core.point import Sample
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
+from bridge.projections.opcua import probe
 from bridge.workers.supervisor import Supervisor
 from tests.support.modbus_site import site, store_of
 from tests.support.opcua_raw import Closed, RawClient, chunk, read_request
@@ -389,3 +391,10 @@ async def test_a_subscription_goes_over_to_the_same_user_only(tmp_path: Path) ->
         found = [await asyncio.to_thread(transfer, PORT, name) for name in ("", "ada")]
 
     assert found == [["Good"], ["BadUserAccessDenied"]]
+
+
+# S10: the worker's own question is answered every time, whatever the number of its channel
+async def test_the_probe_is_answered_three_hundred_times(tmp_path: Path) -> None:
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT, tmp_path)]):
+        for _ in range(300):
+            await probe.ask(Listener(port=PORT), PORT)

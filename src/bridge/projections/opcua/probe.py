@@ -16,6 +16,9 @@ _NO_SECURITY = "http://opcfoundation.org/UA/SecurityPolicy#None"
 _OPEN, _GET_ENDPOINTS, _ENDPOINTS = 446, 428, 431
 _BUFFER, _LARGEST = 65_535, 1 << 20
 _LIFETIME_MS = 60_000
+# Where the token of a new channel is in the answer to an OpenSecureChannel, from its channel id on: channel, policy and
+# two null strings, sequence, NodeId, ResponseHeader, protocol version, channel again
+_TOKEN_AT = 4 + (4 + len(_NO_SECURITY)) + 8 + 8 + 4 + 24 + 4 + 4
 
 
 async def ask(listener: Listener, port: int) -> None:
@@ -49,11 +52,10 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url:
     issue = _request(_OPEN, struct.pack("<III", 0, 0, 1) + NULL_STRING + struct.pack("<I", _LIFETIME_MS))
     writer.write(_chunk(b"OPNF", security + struct.pack("<II", 1, 1) + issue))
     kind, answer = await _answer(reader)
-    if kind != b"OPN":
+    if kind != b"OPN" or len(answer) < _TOKEN_AT + 4:
         raise ProjectionError(("listener",), f"expected a secure channel, found {kind!r}")
     (channel,) = struct.unpack_from("<I", answer)
-    # SecurityToken: channel and token; then the time, the lifetime and the nonce
-    token = answer.rindex(struct.pack("<I", channel)) + 4
+    token = _TOKEN_AT
     ask_endpoints = _request(_GET_ENDPOINTS, string(url) + struct.pack("<ii", 0, 0))
     head = struct.pack("<I", channel) + answer[token : token + 4] + struct.pack("<II", 2, 2)
     writer.write(_chunk(b"MSGF", head + ask_endpoints))
