@@ -66,9 +66,12 @@ async def test_a_control_shows_the_true_result(
 
 async def test_a_command_carries_the_address_of_the_client_and_its_category() -> None:
     policy = FakePolicy(delay_s=0)
-    async with hosted(1, policy, rules=RULES) as host, recorded(host.port, "127.0.0.77") as through:
-        async with client(through.port) as c:
-            await control_of(c, "SPCSO1").operate(True)
+    async with (
+        hosted(1, policy, rules=RULES) as host,
+        recorded(host.port, "127.0.0.77") as through,
+        client(through.port) as c,
+    ):
+        await control_of(c, "SPCSO1").operate(True)
 
     origin = policy.seen[0].origin
     assert (origin.protocol, origin.peer, origin.user) == ("iec61850", "127.0.0.77", "category 3")
