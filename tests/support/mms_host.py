@@ -24,6 +24,10 @@ def answered(request: Request) -> None:
     threading.Timer(0.05, setattr, (request, "outcome", Outcome.DONE)).start()
 
 
+def refused(*_: str) -> None:
+    """Nobody keeps records here."""
+
+
 def failed(error: BaseException) -> None:
     sys.stderr.write(f"{error!r}\n")
 
@@ -43,7 +47,7 @@ def wait_for_the_end(ended: threading.Event) -> None:
 def main() -> None:
     facts = site(1)
     model = scl.load(cid(plan_of(facts, rules=RULES), "1"), facts_for(facts, rules=RULES))
-    desk = Desk(answered, time.monotonic_ns, time.time_ns, failed, 10**9)
+    desk = Desk(answered, refused, lambda: None, time.monotonic_ns, time.time_ns, failed, 10**9)
     config = ServerConfig(Identity("v", "m", "r"), 5, 16384)
     points = {definition.id: definition for definition in facts.points}
     with IedServer(lib61850.load(), model, points, config, desk) as server:

@@ -64,9 +64,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where requests go, and the clocks. `submit` is called in the server thread and returns at once."""
+    """
+    Where requests go, and the clocks. All are called in the server thread and return at once.
+
+    `refused`: (peer, point, reason) of a command that is answered here. `wrong_password`: of an association.
+    """
 
     submit: Callable[[Request], None]
+    refused: Callable[[str, str, str], None]
+    wrong_password: Callable[[], None]
     monotonic_ns: Callable[[], int]
     utc_ns: Callable[[], int]
     report: Callable[[BaseException], None]
@@ -105,10 +111,12 @@ class Controls:
             if request is not None and (request.peer, request.number) != (peer, number):
                 # The client of the earlier operate is gone. Its answer must not count for this one.
                 if request.outcome is None and now < request.deadline_ns + _ANSWER_NS:
+                    self._desk.refused(peer, binding.point, "another command is under way")
                     return self._deny(action, AddCause.COMMAND_ALREADY_IN_EXECUTION)
                 request = None
             if request is None:
                 if test:
+                    self._desk.refused(peer, binding.point, "tests are not carried out")
                     return self._deny(action, AddCause.BLOCKED_BY_MODE)
                 category = self._library.ControlAction_getOrCat(action)
                 deadline_ns = now + self._desk.timeout_ns

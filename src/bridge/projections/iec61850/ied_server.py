@@ -64,7 +64,7 @@ class IedServer:
             self._handle = self._create()
             self._undo.append(lambda: library.IedServer_destroy(self._handle))
             if config.passwords:
-                check = password_check(library, config.passwords, desk.report)
+                check = password_check(library, config.passwords, desk.report, desk.wrong_password)
                 self._keep.append(check)
                 library.IedServer_setAuthenticator(self._handle, check, None)
             self._controls = Controls(library, desk)

@@ -116,7 +116,13 @@ class _Running:
         self.relay: Relaying | None = None
         self._commands: set[asyncio.Task[None]] = set()
         desk = Desk(
-            self._asked, ctx.clock.monotonic_ns, ctx.clock.utc_ns, self._failed, round(plan.control_timeout_s * 1e9)
+            submit=self._asked,
+            refused=self._refused,
+            wrong_password=self._wrong_password,
+            monotonic_ns=ctx.clock.monotonic_ns,
+            utc_ns=ctx.clock.utc_ns,
+            report=self._failed,
+            timeout_ns=round(plan.control_timeout_s * 1e9),
         )
         config = ServerConfig(
             Identity(VENDOR, MODEL, own_version()),
@@ -171,12 +177,31 @@ class _Running:
         """Server thread."""
         self._loop.call_soon_threadsafe(self._command, request)
 
+    def _refused(self, peer: str, point: str, reason: str) -> None:
+        """Server thread."""
+        self._loop.call_soon_threadsafe(self._record, peer, point, reason)
+
+    def _record(self, peer: str, point: str, reason: str) -> None:
+        self._ctx.refusals.refused(Origin("iec61850", self._client(peer), ""), point, reason)
+
+    def _wrong_password(self) -> None:
+        """Server thread."""
+        self._loop.call_soon_threadsafe(self._count_up, "wrong_passwords")
+
+    def _count_up(self, name: str) -> None:
+        self._ctx.counters[name] = self._ctx.counters.get(name, 0) + 1
+
+    def _client(self, peer: str) -> str:
+        """Return the address of the client that the library sees as `peer`, "address:port" on the loopback."""
+        port = int(peer.rpartition(":")[2] or 0)
+        return self.relay.client_of(port) if self.relay is not None else ""
+
     def _failed(self, error: BaseException) -> None:
         """Server thread: what a callback raised."""
         self._loop.call_soon_threadsafe(self._note_failure, f"{type(error).__name__}: {error}")
 
     def _note_failure(self, text: str) -> None:
-        self._ctx.counters["callback_errors"] = self._ctx.counters.get("callback_errors", 0) + 1
+        self._count_up("callback_errors")
         log.error("callback_failed error=%s", text)
 
     def _command(self, request: Request) -> None:
@@ -185,15 +210,12 @@ class _Running:
         task.add_done_callback(self._commands.discard)
 
     async def _carry_out(self, request: Request) -> None:
-        counters = self._ctx.counters
-        counters["controls"] = counters.get("controls", 0) + 1
-        port = int(request.peer.rpartition(":")[2] or 0)
-        client = self.relay.client_of(port) if self.relay is not None else ""
-        origin = Origin("iec61850", client, f"category {request.originator_category}")
+        self._count_up("controls")
+        origin = Origin("iec61850", self._client(request.peer), f"category {request.originator_category}")
         index = self._points[request.point].index
         result = await self._ctx.commands.submit(Command(index, request.value, origin, request.deadline_ns))
         if result.outcome is not Outcome.DONE:
-            counters["refused_controls"] = counters.get("refused_controls", 0) + 1
+            self._count_up("refused_controls")
         request.outcome = result.outcome
 
 
