@@ -66,7 +66,7 @@ test: $(VENV)/.dev ## every test but the soak; installs the foreign clients from
 soak: $(VENV)/.dev ## minutes to hours
 	@$(RUN) -m pytest -q --no-header -m soak --timeout=0 $(PYTEST_ARGS)
 
-fuzz: $(VENV)/.dev ## mutated frames against every decoder and listener; FUZZ_FRAMES=1000000 for a night
+fuzz: $(VENV)/.dev ## mutated frames against every decoder and listener; METERBRIDGE_FUZZ_FRAMES=1000000 for a night
 	@$(RUN) -m pytest -q --no-header -m fuzz --timeout=0 $(PYTEST_ARGS) $(FUZZ_ARGS)
 
 bench: $(VENV)/.dev ## measure, and write docs/benchmarks.md

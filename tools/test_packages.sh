@@ -27,21 +27,22 @@ may_install() {
     command -v apt-get >/dev/null && { [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null; }
 }
 
-# node-opcua, the foreign OPC UA client: exactly what package-lock.json names, and no script of any package is run
-opcua_client() {
-    local folder=../tests/conformance/opcua/client
+# Foreign clients for Node: exactly what package-lock.json names, and no script of any package is run
+node_client() { # folder, what it is, tests that need it
+    local folder=../tests/conformance/$1/client
     if ! command -v npm >/dev/null; then
-        echo "missing program npm, not run: OPC UA server against node-opcua"
+        echo "missing program npm, not run: $3"
     elif ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed"; then
-        echo "installing node-opcua"
+        echo "installing $2"
         if (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null); then
             cp "$folder/package-lock.json" "$folder/node_modules/.installed"
         else
-            echo "npm did not install node-opcua, not run: OPC UA server against it"
+            echo "npm did not install $2, not run: $3"
         fi
     fi
 }
-opcua_client
+node_client opcua node-opcua "OPC UA server against node-opcua"
+node_client web playwright-core "the console in Chromium"
 
 lacking=$(missing)
 [[ -n $lacking ]] || exit 0

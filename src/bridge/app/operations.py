@@ -58,6 +58,8 @@ class Operations:
             if question is None:
                 raise OperationRefused(f"expected one of {', '.join([*self._alike, *self._questions])}, found {what}")
             return msgspec.json.encode(await question(arguments))
+        except OperationRefused:
+            raise
         except (ControlError, NothingToExport) as exc:
             raise OperationRefused(str(exc)) from exc
         except ConfigErrors as exc:

@@ -65,6 +65,12 @@ GOLDEN = {
         wire.Acknowledge(4, 7, ORIGIN, 5),
         "0000001b951c040793a4646e7033ae31302e302e302e373a3230303030a005",
     ),
+    # came with the grant OPERATIONS; no other worker sees them
+    "question": (
+        wire.CoreRequest(6, "status", {"device": "m"}, 5),
+        "00000015951f06a673746174757381a6646576696365a16d05",
+    ),
+    "answer": (wire.CoreAnswer(6, b'{"a":1}', ""), "0000000d941006c4077b2261223a317da0"),
 }
 
 

@@ -29,6 +29,8 @@ from bridge.projections.web.rows import (
 from bridge.projections.web.views import alarm_rows, device_row, device_rows, found_points, point_row
 
 PREFIX = "/api/v1"
+# A number that every JSON reader holds exactly
+_NUMBER_MOST = 2**53 - 1
 # Points and events in one answer
 _MOST = 1000
 _KINDS = [kind.value for kind in EventKind]
@@ -133,7 +135,7 @@ async def _events(core: Core, request: Request) -> EventsAnswer:
     kind = request.query_params.get("kind", "")
     if kind and kind not in _KINDS:
         raise BadRequest(f"kind: expected one of {', '.join(_KINDS)}")
-    after, limit = _integer(request, "after", 0, 2**63 - 1), _integer(request, "limit", 200, _MOST)
+    after, limit = _integer(request, "after", 0, _NUMBER_MOST), _integer(request, "limit", 200, _MOST)
     device = request.query_params.get("device", "")[:100]
     return await core.events(after=str(after), most=str(limit), kind=kind, device=device)
 
@@ -199,7 +201,7 @@ OPERATIONS = (
         _events,
         EventsAnswer,
         (
-            _count("after", 0, 2**63 - 1, "Only later ones."),
+            _count("after", 0, _NUMBER_MOST, "Only later ones."),
             _LIMIT,
             Parameter("kind", {"type": "string", "enum": _KINDS}, "Of this kind only."),
             Parameter("device", _TEXT, "Of this device only."),
