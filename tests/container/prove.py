@@ -16,7 +16,8 @@ from pathlib import Path
 from tests.container.dockerfile import Stage, stages
 
 TOP = Path(__file__).parents[2]
-MIRROR = os.environ.get("MIRROR", "http://deb.debian.org/debian")
+# of Debian, if not the one debootstrap takes by itself
+MIRROR = os.environ.get("MIRROR")
 # what python:3.11-slim-bookworm has and a minimal Debian has not
 PACKAGES = "python3,python3-venv,ca-certificates"
 # Seconds for one step.
@@ -30,7 +31,8 @@ def sh(*command: str) -> None:
 
 
 def bootstrap(root: Path) -> None:
-    sh("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), MIRROR)
+    mirror = [MIRROR] if MIRROR else []
+    sh("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), *mirror)
     for name in _LENT:
         if Path(name).exists():
             shutil.copyfile(name, root / name[1:])
