@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from bridge.core.accumulator import decimal_text
-from bridge.core.point import Kind, PointDef, Sample
+from bridge.core.point import Kind, PointDef, Role, Sample
 from bridge.core.quality import UNUSABLE, Quality, is_good
 
 NOTHING = "\u2013"
@@ -28,6 +28,8 @@ def value_text(definition: PointDef, sample: Sample, language: str) -> str:
         label = dict(definition.states).get(int(value)) if isinstance(value, int) else None
         return label or str(int(value) if isinstance(value, bool) else value)
     if isinstance(value, float):
+        if definition.role is not Role.MEASUREMENT and value.is_integer():
+            return number_text(str(int(value)), language)
         return number_text(_rounded(value), language)
     return str(value) or NOTHING
 
