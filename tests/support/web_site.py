@@ -1,7 +1,7 @@
 """The console of the synthetic site in its real worker, in front of a core that answers from a table."""
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +21,8 @@ from bridge.projections.web.mapping import Mapping as WebMapping
 from bridge.projections.web.mapping import project
 from bridge.workers.requests import Services
 from bridge.workers.worker import WorkerSpec
-from tests.support.modbus_site import site, store_of
-from tests.support.workers import FakeLines, StoreWriter, running, spare_ports
+from tests.support.modbus_site import ANALOGS, site, store_of
+from tests.support.workers import FakeLines, StoreWriter, running, spare_ports, status
 
 SERVER = "bridge.projections.web.server"
 PASSWORD = "a long enough password"
@@ -110,6 +110,7 @@ class Console:
     core: TableCore
     users: OneUser
     https: httpx.AsyncClient
+    pid: int
 
     def client(self) -> httpx.AsyncClient:
         """Another browser."""
@@ -123,13 +124,15 @@ def trusting_anybody() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def console(folder: str, **more: object) -> AsyncIterator[Console]:
-    facts = site(2)
+async def console(
+    folder: str, meters: int = 2, analogs: Sequence[str] = ANALOGS, **more: object
+) -> AsyncIterator[Console]:
+    facts = site(meters, analogs)
     store, core, users, port = store_of(facts), TableCore(facts), OneUser(), spare_ports(1)
     made = projected(facts, port, **more)
     spec = WorkerSpec("web", SERVER, msgspec.msgpack.encode(made.plan), made.needs, folder)
     offered = Services(store, StoreWriter(store), FakeLines(), SystemClock(), operations=core, logins=users)
     url = str(made.facts["url"])
     browser = httpx.AsyncClient(base_url=url, verify=trusting_anybody(), timeout=10, trust_env=False)
-    async with running(store, [spec], core=offered), browser as https:
-        yield Console(url, store, facts, core, users, https)
+    async with running(store, [spec], core=offered) as supervisor, browser as https:
+        yield Console(url, store, facts, core, users, https, status(supervisor, "web").pid)
