@@ -5,14 +5,15 @@ import io
 import json
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pymodbus.client import ModbusTcpClient
 
 from tests.support.demo import ROOT, Demo, running_demo, wait_until
+from tests.support.modbus_clients import HOLDING, Libmodbus, Mbpoll, Pymodbus, PyModbusTcp, Reader
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(180)]
 PORT_BASE = 29000
@@ -37,16 +38,19 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 class Registers:
-    """The bridge's own Modbus server as an integrator reads it: by the exported register list, with pymodbus."""
+    """The bridge's own Modbus server as an integrator reads it: by its register list, with a foreign client."""
 
     def __init__(self, demo: Demo) -> None:
         out = demo.folder / "pack"
         done = demo.bridge("export", "modbus-map", str(demo.site), "--out", str(out))
         assert done.returncode == 0, done.stderr
         self.rows = list(csv.DictReader(io.StringIO((out / "modbus-registers.csv").read_text())))
-        at = demo.server("modbus")
-        # connects at its first request, and again when the server has closed an idle connection
-        self.client: Any = ModbusTcpClient(at["host"], port=at["port"], timeout=5)
+        self.port = demo.server("modbus")["port"]
+        self.reader: Reader | None = None
+
+    def ask_with(self, reader: Reader | None) -> None:
+        """Use this client from now on, or for None a pymodbus of the moment for each question."""
+        self.reader = reader
 
     def row(self, point: str, form: str, shows: str = "value") -> dict[str, str]:
         return next(
@@ -57,10 +61,11 @@ class Registers:
 
     def read(self, row: dict[str, str]) -> Any:
         count, form = int(row["registers"]), row["type"]
-        self.client.connect()
-        answer = self.client.read_holding_registers(int(row["address"]), count=count, device_id=int(row["unit_id"]))
-        assert not answer.isError(), (row, answer)
-        data = b"".join(register.to_bytes(2, "big") for register in answer.registers)
+        reader = self.reader or Pymodbus(self.port)
+        words = reader.read(HOLDING, int(row["unit_id"]), int(row["address"]), count)
+        if self.reader is None:
+            reader.close()
+        data = b"".join(word.to_bytes(2, "big") for word in words)
         if form == "text":
             return data.rstrip(b"\0").decode()
         return struct.unpack(_FORMATS[form], data)[0]
@@ -70,16 +75,32 @@ class Registers:
 
 
 @pytest.fixture(scope="module")
-def registers(demo: Demo) -> Iterator[Registers]:
-    opened = Registers(demo)
-    yield opened
-    opened.client.close()
+def registers(demo: Demo) -> Registers:
+    return Registers(demo)
 
 
-def test_a_foreign_client_reads_what_the_meters_hold(demo: Demo, registers: Registers) -> None:
-    """Every value of every meter, energy to the last count."""
-    held = demo.pin_everything()
+@pytest.fixture(scope="module")
+def held(demo: Demo) -> dict[str, dict[str, Any]]:
+    """What the meters hold, standing still."""
+    pinned = demo.pin_everything()
     time.sleep(SETTLED_S)
+    return pinned
+
+
+def client(name: str, port: int, folder: Path) -> Reader:
+    if name == "libmodbus":
+        return Libmodbus(port, folder, ROOT / "tests" / "conformance" / "modbus" / "read_blocks.c")
+    clients: dict[str, Callable[[int], Reader]] = {"pymodbus": Pymodbus, "pyModbusTCP": PyModbusTcp, "mbpoll": Mbpoll}
+    return clients[name](port)
+
+
+@pytest.mark.parametrize("name", ["pymodbus", "pyModbusTCP", "libmodbus", "mbpoll"])
+def test_a_foreign_client_reads_what_the_meters_hold(
+    registers: Registers, held: dict[str, dict[str, Any]], tmp_path: Path, name: str
+) -> None:
+    """Every value of every meter, energy to the last count."""
+    reader = client(name, registers.port, tmp_path)
+    registers.ask_with(reader)
     wrong, seen, energies = [], set[str](), 0
     for row in registers.rows:
         device, _, point = row["point"].partition(".")
@@ -93,6 +114,8 @@ def test_a_foreign_client_reads_what_the_meters_hold(demo: Demo, registers: Regi
         seen.add(row["point"])
         energies += row["type"] == "int64"
 
+    registers.ask_with(None)
+    reader.close()
     assert wrong == []
     assert seen == {f"{device}.{point}" for device, points in held.items() for point in points}
     assert energies > 50

@@ -4,17 +4,23 @@ import asyncio
 import contextlib
 import itertools
 import random
+from dataclasses import replace
+from typing import cast
 
+import msgspec
 import pytest
 
 from bridge.config.meter import PollClass, RegisterType
+from bridge.config.model import FieldPoint
 from bridge.config.site import RtuChannel
 from bridge.core.point import Kind
 from bridge.core.quality import Quality
+from bridge.core.store import PointStore
 from bridge.field.arbiter import LineArbiter
 from bridge.field.channel import FieldChannel
 from bridge.field.modbus.poller import ChannelPoller
 from bridge.modbus.frame import rtu_frame
+from bridge.services.staleness import Staleness
 from tests.support.fake_wire import FakeWire, LoopClock, master_on
 from tests.support.meters import SECOND, Meter, Sink, device, point
 
@@ -110,6 +116,45 @@ async def test_points_stay_fresh_and_no_value_is_wrong_on_a_noisy_line(byte_erro
         if sample.value is not None and sample.value != (230.0 + index - 100 if index < 200 else 10**9 + index - 200)
     ]
     assert wrong == []
+
+
+async def test_at_one_byte_in_ten_small_reads_go_on_and_every_point_is_fresh_or_bad() -> None:
+    # BARS R2
+    meter = Meter()
+    for n in range(30):
+        meter.put(2 * n, ">f", 230.0 + n)
+    line = Line({1: meter}, 0.1)
+    limit_ns = 15 * SECOND
+    points = [
+        replace(p, definition=msgspec.structs.replace(p.definition, stale_after_ns=limit_ns))
+        for p in cast("list[FieldPoint]", floats(1, 30))
+    ]
+    clock = LoopClock()
+    store = PointStore([p.definition for p in points])
+    staleness = Staleness(store, clock)
+    heard: dict[int, int] = {}
+    store.feed(lambda batch: heard.update({i: s.source_ns for i, s in batch if s.quality == Quality.GOOD}))
+    poller = ChannelPoller(LINE, [device(points)], line.channel(), store, clock, lambda notice: None)
+    tasks = [asyncio.ensure_future(poller.run()), asyncio.ensure_future(staleness.run())]
+    neither: list[int] = []
+    good = 0
+    for _ in range(1800):
+        await asyncio.sleep(1.0)
+        for index in (p.definition.index for p in points):
+            sample = store.get(index)
+            assert sample.value is None or sample.value == 230.0 + index - 100
+            if sample.quality == Quality.GOOD:
+                good += 1
+                if clock.utc_ns() - sample.source_ns > limit_ns + 2 * SECOND:
+                    neither.append(index)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert neither == []
+    # some reads still come through, at the end as at the start
+    assert good > 0
+    assert max(heard.values()) > clock.utc_ns() - 300 * SECOND
 
 
 async def test_late_replies_never_give_a_point_another_ones_value() -> None:
