@@ -1,12 +1,15 @@
 """The JSON API, health and metrics, asked by httpx over TLS."""
 
 import asyncio
+import io
 import json
 import time
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -146,6 +149,41 @@ async def test_live_pages_are_bounded_and_a_page_that_is_left_gives_its_seat_bac
         async with asyncio.timeout(10):
             while await _status(web, path) == 503:  # noqa: ASYNC110 - the other process has no event for us
                 await asyncio.sleep(0.1)
+
+
+@pytest.mark.slow
+async def test_the_guard_ends_half_a_request_and_keeps_a_page_that_only_listens(tmp_path: Path) -> None:
+    async with console(str(tmp_path), certificate="none", listener={"first_message_s": 0.5, "idle_s": 5}) as web:
+        port = httpx.URL(web.url).port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half")
+        assert await asyncio.wait_for(reader.read(), 3) == b""
+        writer.close()
+
+        async with web.https.stream("GET", f"/live?point={web.facts.points[0].id}") as page:
+            lines = page.aiter_lines()
+            until = time.monotonic() + 8
+            async with asyncio.timeout(14):
+                while time.monotonic() < until:
+                    await anext(lines)
+
+
+async def test_events_are_files_as_well_and_no_cell_of_them_is_a_formula(web: Console) -> None:
+    web.core.answers["events"]["events"][0]["text"] = "=cmd|' /C calc'!A0"
+
+    table, text = await web.https.get("/events.csv"), await web.https.get("/events.txt")
+
+    assert table.text.splitlines()[1] == "7,2023-11-14 22:13:20 UTC,32,system,,'=cmd|' /C calc'!A0,"
+    assert text.text == "7  2023-11-14 22:13:20 UTC  32  system  =cmd|' /C calc'!A0\n"
+    assert (await web.https.get("/events.exe")).status_code == 404
+
+
+async def test_an_export_is_an_archive_of_what_the_core_made(web: Console) -> None:
+    answer = await web.https.get("/export/map")
+
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.read("map.csv") == b"a"
+    assert (await web.https.get("/export/other")).status_code == 404
 
 
 async def _status(web: Console, path: str) -> int:

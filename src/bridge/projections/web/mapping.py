@@ -13,6 +13,8 @@ from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts
 __all__ = ["Certificate", "Mapping", "Plan", "project"]
 
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
+# s; a page that only listens is sent something every 2.5 s
+_IDLE_LEAST_S = 5
 # A name that a browser may use for this server
 Host = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
 
@@ -61,6 +63,8 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
                 ipaddress.ip_network(network, strict=False)
             except ValueError as exc:
                 raise ProjectionError((name, at), str(exc)) from exc
+    if listener.idle_s < _IDLE_LEAST_S:
+        raise ProjectionError(("listener", "idle_s"), f"expected {_IDLE_LEAST_S} or more, found {listener.idle_s:g}")
     plain = mapping.certificate is Certificate.NONE and listener.tls is None
     if plain and not _is_loopback(listener.bind):
         raise ProjectionError(("certificate",), f"expected own, or listener.tls: {listener.bind} is not loopback")

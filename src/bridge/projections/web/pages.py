@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-import io
-import zipfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from bridge.core.ports import Authenticator
 from bridge.core.secret import Secret
 from bridge.projections.web.api import NotFound
 from bridge.projections.web.core import Core, own_version
+from bridge.projections.web.files import EVENT_FILES, packed
 from bridge.projections.web.groups import groups_of, headline
 from bridge.projections.web.labels import point_label
 from bridge.projections.web.live import POINTS_MOST, Live, row
@@ -31,7 +30,7 @@ from bridge.projections.web.words import LANGUAGES, Words, preferred
 
 _HERE = Path(__file__).parent
 _THEMES = ("light", "dark")
-_PAGE_POINTS, _PAGE_EVENTS = 200, 200
+_PAGE_POINTS, _PAGE_EVENTS, _FILE_EVENTS = 200, 200, 1000
 _COOKIE_S = 31_536_000
 # s for an acknowledgement
 _COMMAND_S = 5.0
@@ -77,6 +76,7 @@ class Pages:
         return [
             *made,
             Route("/live", self._stream, methods=["GET"]),
+            Route("/events.{form:str}", self._event_file, methods=["GET"]),
             Route("/export/{what}", self._export, methods=["GET"]),
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),
@@ -205,17 +205,28 @@ class Pages:
 
     async def _events(self, request: Request, words: Words) -> Mapping[str, Any]:
         del words
-        query, kinds = request.query_params, [kind.value for kind in EventKind]
-        kind, device = query.get("kind", ""), query.get("device", "")
-        kind, device = kind if kind in kinds else "", device if device in self._core.devices else ""
-        found = await self._core.events(most=str(_PAGE_EVENTS), kind=kind, device=device)
-        return {
-            "events": found.events[::-1],
-            "kinds": kinds,
-            "kind": kind,
-            "device": device,
-            "devices": list(self._core.devices),
-        }
+        wanted = self._wanted_events(request)
+        found = await self._core.events(most=str(_PAGE_EVENTS), **wanted)
+        kinds, devices = [kind.value for kind in EventKind], list(self._core.devices)
+        return {"events": found.events[::-1], "kinds": kinds, "devices": devices, **wanted}
+
+    def _wanted_events(self, request: Request) -> dict[str, str]:
+        kind, device = (request.query_params.get(name, "") for name in ("kind", "device"))
+        known = any(kind == found.value for found in EventKind)
+        return {"kind": kind if known else "", "device": device if device in self._core.devices else ""}
+
+    async def _event_file(self, request: Request) -> Response:
+        """The newest events as CSV or text."""
+        make = EVENT_FILES.get(request.path_params["form"])
+        if make is None:
+            return self.not_found(request)
+        try:
+            found = await self._core.events(most=str(_FILE_EVENTS), **self._wanted_events(request))
+        except OperationRefused as exc:
+            return self._render(request, "message", 503, title="The core does not answer", text=str(exc))
+        body, kind = make(found.events)
+        name = f"{self._site_file()}-events.{request.path_params['form']}"
+        return Response(body, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
 
     async def _configuration(self, _: Request, words: Words) -> Mapping[str, Any]:
         del words
@@ -252,7 +263,7 @@ class Pages:
             files = await self._core.ask("export", list[dict[str, str]], what=what)
         except OperationRefused as exc:
             return self._render(request, "message", 503, title="The core does not answer", text=str(exc))
-        body = await asyncio.to_thread(_zip, files)
+        body = await asyncio.to_thread(packed, files)
         disposition = f'attachment; filename="{self._site_file()}-{what}.zip"'
         return Response(body, media_type="application/zip", headers={"content-disposition": disposition})
 
@@ -318,11 +329,3 @@ def _block(block: Mapping[str, Any]) -> Mapping[str, Any]:
     first = block["address"]
     rows = [(first + at, words[at : at + 8]) for at in range(0, len(words), 8)]
     return {**block, "count": len(data) * 8 if is_bits else len(words), "rows": rows}
-
-
-def _zip(files: list[dict[str, str]]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in files:
-            archive.writestr(file["name"], base64.b64decode(file["text"]))
-    return packed.getvalue()
