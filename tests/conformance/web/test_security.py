@@ -168,6 +168,30 @@ async def test_an_acknowledgement_needs_a_session(web: Console) -> None:
     assert answer.status_code == 403
 
 
+# BARS S1
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
+async def test_no_method_writes_anything_through_the_api_or_a_page(web: Console, method: str) -> None:
+    point = web.facts.points[0]
+    before = web.store.get(point.index)
+    paths = [f"/api/v1/points/{point.id}", "/api/v1/points", "/api/v1/alarms", f"/points/{point.id}", "/configuration"]
+
+    statuses = {(await web.https.request(method, path, content=b"1")).status_code for path in paths}
+
+    assert statuses == {405}
+    assert web.store.get(point.index) == before
+
+
+# BARS S3
+async def test_what_a_user_may_do_is_judged_by_the_core_and_its_answer_is_shown(web: Console) -> None:
+    await _log_in(web, "anna", PASSWORD)
+    token = _token((await web.https.get("/login")).text)
+
+    answer = await web.https.post("/alarms/1/acknowledge", data={"token": token})
+
+    assert answer.status_code == 403
+    assert "out of range" in answer.text
+
+
 def test_plain_http_is_for_loopback_only() -> None:
     with pytest.raises(ProjectionError, match="not loopback"):
         projected(site(1), 80, certificate="none", listener={"bind": "0.0.0.0"})
