@@ -77,6 +77,11 @@ def test_the_first_user_comes_in_by_the_token_and_wrong_tries_lock_the_door(demo
     with httpx.Client(base_url=url, verify=trusting_anybody(), timeout=20, trust_env=False) as browser:
         assert _log_in(browser, "setup", token) == 303
         assert "setup" in browser.get("/").text
+        # BARS S1: out of the box nothing is written, whoever asks
+        command = {"value": "1", "sure": "1", "token": _token(browser)}
+        refused = browser.post("/points/main.reset_demand_peak/command", data=command)
+        assert refused.status_code == 403
+        assert "refused by policy" in refused.text
     with httpx.Client(base_url=url, verify=trusting_anybody(), timeout=20, trust_env=False) as guesser:
         statuses = [_log_in(guesser, "setup", f"guess {number}") for number in range(9)]
         page = guesser.post("/login", data={"user": "setup", "password": token, "token": _token(guesser)}).text

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from bridge.core.errors import ProjectionError
+from bridge.core.point import Kind
 from tests.support.modbus_site import site
 from tests.support.web_site import PASSWORD, Console, console, projected, trusting_anybody
 
@@ -190,6 +191,30 @@ async def test_what_a_user_may_do_is_judged_by_the_core_and_its_answer_is_shown(
 
     assert answer.status_code == 403
     assert "out of range" in answer.text
+
+
+async def test_a_command_needs_a_session_the_form_and_a_tick_and_then_is_the_policys(web: Console) -> None:
+    point = next(d for d in web.facts.points if d.writable and not d.mid and d.kind is Kind.ANALOG)
+    path, form = f"/points/{point.id}/command", {"value": "12,5", "sure": "1"}
+    nobody = await web.https.post(path, data=form | {"token": _token((await web.https.get("/login")).text)})
+    await _log_in(web, "anna", PASSWORD)
+    token = _token((await web.https.get("/login")).text)
+    unsure = await web.https.post(path, data={"value": "12,5", "token": token})
+    wrong = await web.https.post(path, data=form | {"value": "nan", "token": token})
+    before = web.store.get(point.index).value
+    done = await web.https.post(path, data=form | {"token": token})
+
+    assert [answer.status_code for answer in (nobody, unsure, wrong)] == [403, 403, 403]
+    assert before != 12.5
+    assert (done.status_code, done.headers["location"]) == (303, f"/points/{point.id}")
+    assert web.store.get(point.index).value == 12.5
+
+
+async def test_no_form_is_shown_for_what_bills(web: Console) -> None:
+    await _log_in(web, "anna", PASSWORD)
+    mid = next(d for d in web.facts.points if d.mid)
+
+    assert "/command" not in (await web.https.get(f"/points/{mid.id}")).text
 
 
 def test_plain_http_is_for_loopback_only() -> None:

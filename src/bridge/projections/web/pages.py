@@ -8,22 +8,18 @@ from typing import Any
 
 import jinja2
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from bridge.core.command import Origin
 from bridge.core.errors import OperationRefused
 from bridge.core.event import EventKind
-from bridge.core.login import Admission
-from bridge.core.ports import Authenticator
-from bridge.core.secret import Secret
 from bridge.projections.web.api import NotFound
 from bridge.projections.web.core import Core, own_version
 from bridge.projections.web.files import EVENT_FILES, packed
 from bridge.projections.web.groups import groups_of, headline
 from bridge.projections.web.labels import point_label
 from bridge.projections.web.live import POINTS_MOST, Live, row
-from bridge.projections.web.sessions import Session, Sessions
+from bridge.projections.web.sessions import Sessions
 from bridge.projections.web.shown import NOTHING, age_text, clock_text, number_text, time_text, unit_text
 from bridge.projections.web.views import alarm_rows, device_rows, found_points
 from bridge.projections.web.words import LANGUAGES, Words, preferred
@@ -32,21 +28,14 @@ _HERE = Path(__file__).parent
 _THEMES = ("light", "dark")
 _PAGE_POINTS, _PAGE_EVENTS, _FILE_EVENTS = 200, 200, 1000
 _COOKIE_S = 31_536_000
-# s for an acknowledgement
-_COMMAND_S = 5.0
-_REFUSED_LOGIN = {
-    Admission.WRONG: "Wrong name or password.",
-    Admission.LOCKED: "Too many wrong tries, or the user is locked. Try again later.",
-    Admission.BUSY: "The bridge is busy. Try again.",
-}
 Collect = Callable[[Request, Words], Awaitable[Mapping[str, Any]]]
 
 
 class Pages:
     """Loop thread only."""
 
-    def __init__(self, core: Core, live: Live, sessions: Sessions, logins: Authenticator, site: str) -> None:
-        self._core, self._live, self._sessions, self._logins, self._site = core, live, sessions, logins, site
+    def __init__(self, core: Core, live: Live, sessions: Sessions, site: str) -> None:
+        self._core, self._live, self._sessions, self._site = core, live, sessions, site
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -78,27 +67,25 @@ class Pages:
             Route("/live", self._stream, methods=["GET"]),
             Route("/events.{form:str}", self._event_file, methods=["GET"]),
             Route("/export/{what}", self._export, methods=["GET"]),
-            Route("/login", self._login, methods=["GET", "POST"]),
-            Route("/logout", self._logout, methods=["POST"]),
-            Route("/alarms/{id:int}/acknowledge", self._acknowledge, methods=["POST"]),
         ]
 
     def not_found(self, request: Request) -> Response:
-        return self._render(request, "message", 404, title="Not found", text="There is no such page, meter or point.")
+        return self.render(request, "message", 404, title="Not found", text="There is no such page, meter or point.")
 
     def _page(self, name: str, collect: Collect) -> Callable[[Request], Awaitable[Response]]:
         async def page(request: Request) -> Response:
             try:
-                return self._render(request, name, **await collect(request, _words(request)))
+                return self.render(request, name, **await collect(request, words_of(request)))
             except NotFound:
                 return self.not_found(request)
             except OperationRefused as exc:
-                return self._render(request, "message", 503, title="The core does not answer", text=str(exc))
+                return self.render(request, "message", 503, title="The core does not answer", text=str(exc))
 
         return page
 
-    def _render(self, request: Request, name: str, status: int = 200, /, **facts: Any) -> Response:
-        words, theme = _words(request), request.query_params.get("theme") or request.cookies.get("theme", "")
+    def render(self, request: Request, name: str, status: int = 200, /, **facts: Any) -> Response:
+        """Return a page made of the template `name`."""
+        words, theme = words_of(request), request.query_params.get("theme") or request.cookies.get("theme", "")
         form = self._sessions.form(request.cookies)
         core = self._core
 
@@ -223,7 +210,7 @@ class Pages:
         try:
             found = await self._core.events(most=str(_FILE_EVENTS), **self._wanted_events(request))
         except OperationRefused as exc:
-            return self._render(request, "message", 503, title="The core does not answer", text=str(exc))
+            return self.render(request, "message", 503, title="The core does not answer", text=str(exc))
         body, kind = make(found.events)
         name = f"{self._site_file()}-events.{request.path_params['form']}"
         return Response(body, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
@@ -251,7 +238,7 @@ class Pages:
             return Response("No such points.\n", 404, media_type="text/plain")
         client = request.client
         assert client is not None
-        events = self._live.stream(found[:POINTS_MOST], _words(request), (client.host, client.port))
+        events = self._live.stream(found[:POINTS_MOST], words_of(request), (client.host, client.port))
         return StreamingResponse(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def _export(self, request: Request) -> Response:
@@ -262,7 +249,7 @@ class Pages:
                 return self.not_found(request)
             files = await self._core.ask("export", list[dict[str, str]], what=what)
         except OperationRefused as exc:
-            return self._render(request, "message", 503, title="The core does not answer", text=str(exc))
+            return self.render(request, "message", 503, title="The core does not answer", text=str(exc))
         body = await asyncio.to_thread(packed, files)
         disposition = f'attachment; filename="{self._site_file()}-{what}.zip"'
         return Response(body, media_type="application/zip", headers={"content-disposition": disposition})
@@ -270,48 +257,9 @@ class Pages:
     def _site_file(self) -> str:
         return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in self._site) or "site"
 
-    async def _login(self, request: Request) -> Response:
-        if request.method != "POST":
-            return self._render(request, "login", error="")
-        form = await request.form(max_files=0, max_fields=10)
-        user, password, token = (str(form.get(name, "")) for name in ("user", "password", "token"))
-        if not self._sessions.is_of_form(request.cookies, token):
-            return self._render(request, "login", 403, error="The form has expired. Try again.")
-        peer = request.client.host if request.client is not None else ""
-        result = await self._logins.login(peer, user, Secret(password))
-        if result.admission is not Admission.ADMITTED:
-            self._core.counters["refused_logins"] = self._core.counters.get("refused_logins", 0) + 1
-            return self._render(request, "login", 401, error=_REFUSED_LOGIN[result.admission])
-        response = RedirectResponse("/", 303)
-        self._sessions.begin(user, result, response)
-        return response
 
-    async def _logout(self, request: Request) -> Response:
-        form = await request.form(max_files=0, max_fields=10)
-        response = RedirectResponse("/", 303)
-        if self._sessions.is_of_form(request.cookies, str(form.get("token", ""))):
-            self._sessions.end(request.cookies, response)
-        return response
-
-    async def _acknowledge(self, request: Request) -> Response:
-        """The core judges whether this user may; the page says what it said."""
-        session, form = self._sessions.of(request.cookies), await request.form(max_files=0, max_fields=10)
-        if session is None or not self._sessions.is_of_form(request.cookies, str(form.get("token", ""))):
-            return self._render(request, "message", 403, title="Alarms", text="The form has expired. Try again.")
-        origin = _origin(request, session)
-        deadline_ns = self._core.clock.monotonic_ns() + round(_COMMAND_S * 1e9)
-        result = await self._core.alarms.acknowledge(request.path_params["id"], origin, deadline_ns)
-        if result.outcome.value == "done":
-            return RedirectResponse("/alarms", 303)
-        text = f"{_words(request)('The answer of the bridge')}: {_words(request)(result.outcome.value)}"
-        return self._render(request, "message", 403, title="Alarms", text=text)
-
-
-def _origin(request: Request, session: Session) -> Origin:
-    return Origin("web", request.client.host if request.client is not None else "", session.user)
-
-
-def _words(request: Request) -> Words:
+def words_of(request: Request) -> Words:
+    """Return the language of a request: chosen before, or what the browser asks for."""
     wanted = request.query_params.get("lang") or request.cookies.get("lang", "")
     return Words(wanted if wanted in LANGUAGES else preferred(request.headers.get("accept-language", "")))
 

@@ -20,6 +20,7 @@ from bridge.projections.web import api
 from bridge.projections.web.certificate import own_certificate
 from bridge.projections.web.core import Core
 from bridge.projections.web.door import Door
+from bridge.projections.web.forms import Forms
 from bridge.projections.web.live import Live
 from bridge.projections.web.mapping import Certificate, Plan
 from bridge.projections.web.metrics import CONTENT_TYPE, metrics
@@ -93,10 +94,11 @@ def make_door(plan: Plan, ctx: ProjectionContext, listener: Listener) -> Door:
     # the door needs the application, and live pages need the door
     doors: list[Door] = []
     live = Live(core, plan.max_live, lambda client: doors[0].still_there(client))
-    pages = Pages(core, live, sessions, ctx.logins, plan.site)
+    pages = Pages(core, live, sessions, plan.site)
+    forms = Forms(core, pages, sessions, ctx.logins, ctx.commands)
     files = {path.name: path.read_bytes() for path in _STATIC.iterdir() if path.suffix in _TYPES}
     application = Starlette(
-        routes=[*pages.routes(), *api.routes(core), _metrics_route(core), *_small_routes(files)],
+        routes=[*pages.routes(), *forms.routes(), *api.routes(core), _metrics_route(core), *_small_routes(files)],
         exception_handlers={404: _not_found(pages), 405: _refused},
     )
     door = Door(Protection(application, plan, sessions, ctx.counters), ctx.counters)
