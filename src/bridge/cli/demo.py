@@ -9,8 +9,7 @@ import typer
 
 from bridge.cli.output import Form, reporting, say, show
 from bridge.core.clock import SystemClock
-from bridge.demo.run import DemoSettings, Offer, run_demo
-from bridge.demo.site import DEFAULT_PORT_BASE
+from bridge.demo.ports import DEFAULT_PORT_BASE, Offer
 
 
 def demo(
@@ -23,6 +22,9 @@ def demo(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "warning",
 ) -> None:
     """Start simulated meters and a bridge that polls and serves them; Ctrl-C ends it."""
+    # imported when asked for: the process of `run` carries neither simulator nor clients
+    from bridge.demo.run import DemoSettings, run_demo
+
     folder = (state_dir or _default_state_dir()).resolve()
     with reporting():
         run_demo(DemoSettings(folder, port_base, ready_file, for_s, log_level), SystemClock(), _announce)

@@ -7,7 +7,6 @@ import typer
 
 from bridge.cli.options import Site
 from bridge.cli.output import reporting
-from bridge.simulator.process import run_simulation
 
 
 def simulate(
@@ -18,5 +17,8 @@ def simulate(
     seed: Annotated[int, typer.Option(help="the same seed gives the same meters")] = 1,
 ) -> None:
     """Simulate the meters of SITE: pseudo-terminals for its serial lines, TCP ports for the others."""
+    # imported when asked for: the process of `run` carries neither simulator nor clients
+    from bridge.simulator.process import run_simulation
+
     with reporting():
         run_simulation(site, control_port, endpoints_file, paced, seed)

@@ -1,7 +1,7 @@
 """`meterbridge verify`."""
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress
@@ -9,9 +9,9 @@ from rich.progress import Progress
 from bridge.cli.options import Json, Site
 from bridge.cli.output import Exit, complain, form, reporting, say, show, stop, warn
 from bridge.core.clock import SystemClock
-from bridge.verify.compare import Verdict
-from bridge.verify.run import Plan, Row, plan
-from bridge.verify.run import verify as rows_of
+
+if TYPE_CHECKING:
+    from bridge.verify.run import Plan, Row
 
 _COLUMNS = ("point", "protocol", "verdict", "held", "shown")
 
@@ -24,6 +24,9 @@ def verify(
     json: Json = False,
 ) -> None:
     """Read every point of the running bridge as a client of each protocol does and compare it with the meter."""
+    # imported when asked for: the process of `run` carries neither simulator nor clients
+    from bridge.verify.run import plan
+
     with reporting():
         wanted = plan(site, protocol or [])
         while True:
@@ -35,7 +38,10 @@ def verify(
         stop(Exit.FAILED)
 
 
-def _once(wanted: Plan, every: bool, json: bool) -> bool:
+def _once(wanted: "Plan", every: bool, json: bool) -> bool:
+    from bridge.verify.compare import Verdict
+    from bridge.verify.run import verify as rows_of
+
     rows: list[Row] = []
     with Progress(transient=True, disable=json) as progress:
         task = progress.add_task("verifying", total=None)

@@ -198,7 +198,7 @@ def _locked(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:
         os.close(descriptor)
-        raise OSError(exc.errno, f"{path.parent}: another process writes this audit") from exc
+        raise BlockingIOError(f"{path.parent}: another bridge writes this audit") from exc
     return descriptor
 
 

@@ -15,8 +15,9 @@ from bridge.app.main import run_site
 from bridge.app.memory import FOLDER
 from bridge.config.library import demo_dir
 from bridge.core.clock import Clock
+from bridge.demo.ports import CONTROL_OFFSET, DEFAULT_PORT_BASE, HOST, Offer
 from bridge.demo.simulator import SimulatorProcess
-from bridge.demo.site import CONTROL_OFFSET, DEFAULT_PORT_BASE, HOST, write_atomically, write_site
+from bridge.demo.site import write_atomically, write_site
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,6 @@ class DemoSettings:
     ready_file: Path | None = None
     for_s: float | None = None
     log_level: str = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One line of the demo's table: what listens where, and what to try."""
-
-    name: str
-    address: str
-    tries: tuple[str, ...]
 
 
 Announce = Callable[[Path, Sequence[Offer]], None]

@@ -10,23 +10,9 @@ import yaml
 
 from bridge.config.ledger_file import LEDGER_FILE
 from bridge.config.yaml_marks import read
+from bridge.demo.ports import HOST, PORT_OFFSETS
 from bridge.simulator.simulation import PtyEndpoint, TcpEndpoint
 
-# First port of the demo's range, and the place of each server in it: the last digits of its well-known port.
-DEFAULT_PORT_BASE = 10000
-PORT_OFFSETS = {
-    "modbus": 502,
-    "gateway": 503,
-    "bacnet": 808,
-    "snmp": 161,
-    "iec61850": 102,
-    "dnp3": 200,
-    "opcua": 840,
-    "ethergate": 801,
-    "web": 443,
-}
-CONTROL_OFFSET = 80
-HOST = "127.0.0.1"
 _HEADER = "# Written by `meterbridge demo` from the shipped demo site; the next start writes it anew.\n"
 
 

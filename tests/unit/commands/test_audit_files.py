@@ -135,7 +135,7 @@ def test_damage_in_the_newest_file_is_set_aside_whole(tmp_path: Path) -> None:
 
 def test_two_processes_never_write_one_chain(tmp_path: Path) -> None:
     holding = AuditFiles(tmp_path, 1_000_000, 5)
-    with pytest.raises(OSError, match="another process writes this audit"):
+    with pytest.raises(OSError, match="another bridge writes this audit"):
         AuditFiles(tmp_path, 1_000_000, 5)
     holding.close()
 
