@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.write_matrix import bacnet, cli, dnp3, gateway, mms, modbus, opcua, snmp
+from tests.conformance.write_matrix import bacnet, cli, dnp3, gateway, mms, modbus, opcua, snmp, web
 from tests.conformance.write_matrix.entry import Attempt
 from tests.support.bridge_site import RunningBridge, running_bridge, site_files
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120)]
 FIRST_PORT, SIMULATOR_PORT = 27010, 27035
 SETTLE_S = 10.0
-PROTOCOLS = tuple(module.ENTRY for module in (modbus, gateway, cli, snmp, bacnet, opcua, dnp3, mms))
+PROTOCOLS = tuple(module.ENTRY for module in (modbus, gateway, cli, snmp, bacnet, opcua, dnp3, mms, web))
 ATTEMPTS = [
     pytest.param(at, attempt, id=attempt.name) for at, entry in enumerate(PROTOCOLS) for attempt in entry.attempts
 ]
@@ -84,8 +84,4 @@ def audited(bridge: RunningBridge, attempt: Attempt, protocol: str) -> bool:
 def test_the_matrix_names_every_protocol_there_is() -> None:
     folders = {path.name for path in (Path(__file__).parents[2] / "src/bridge/projections").iterdir() if path.is_dir()}
 
-    assert folders - {"__pycache__"} - {entry.protocol for entry in PROTOCOLS} <= NOT_YET
-
-
-# The web face has no write yet.
-NOT_YET = frozenset({"web"})
+    assert folders - {"__pycache__"} <= {entry.protocol for entry in PROTOCOLS}

@@ -115,10 +115,14 @@ def typed(definition: PointDef, text: str) -> Value:
             if code not in known:
                 return None
             return bool(code) if definition.kind is Kind.BINARY else code
+        if definition.kind in (Kind.ACCUMULATOR, Kind.TIME):
+            # never writable, which is the core's to say and to record
+            number = int(text)
+            return number if -(2**63) <= number < 2**63 else None
         value = float(text.replace(",", "."))
     except ValueError:
         return None
-    return value if -1e300 < value < 1e300 and definition.kind is Kind.ANALOG else None
+    return value if -1e300 < value < 1e300 else None
 
 
 async def _form(request: Request) -> FormData:
