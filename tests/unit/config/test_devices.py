@@ -130,6 +130,7 @@ def test_a_ratio_on_a_mid_meter_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_ct_and_pt_ratio_are_applied_once_to_what_they_concern(tmp_path: Path) -> None:
+    # P-11
     found = device(tmp_path, "model: A1, ct_ratio: 20, pt_ratio: 100")
 
     scales = {p.definition.name: p.read.scale for p in found.points if p.read is not None}

@@ -286,6 +286,7 @@ def test_b_smart_has_every_row_of_its_table_at_the_makers_offsets() -> None:
 
 
 def test_what_the_maker_of_b_smart_does_not_state_is_marked() -> None:
+    # M-09
     for name, point in METERS["bsmart"].points.items():
         if point.type in (RegisterType.FLOAT32, RegisterType.FLOAT64):
             assert point.certainty is not Certainty.CERTAIN, name

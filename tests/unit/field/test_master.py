@@ -192,6 +192,7 @@ async def test_a_cancelled_exchange_leaves_the_line_usable() -> None:
 
 
 async def test_poller_and_32_gateway_clients_share_the_line_by_halves() -> None:
+    # F-04
     line = Line(master_on(FakeWire(meter)), LineArbiter())
     counts = dict.fromkeys([f"g{n}" for n in range(32)] + ["poll"], 0)
 

@@ -143,6 +143,7 @@ async def test_a_line_that_somebody_has_for_himself_is_no_dead_meter() -> None:
 
 
 async def test_points_of_a_dead_meter_turn_bad_within_three_polls_and_keep_value_and_time() -> None:
+    # M-32
     # BARS R1
     bench, meter = one(point(0, 100), point(1, 500, poll=PollClass.SLOW))
     meter.registers = {100: 7, 500: 8}
@@ -171,6 +172,7 @@ async def test_a_meter_that_never_answered_has_no_value() -> None:
 
 
 async def test_one_dead_meter_of_ten_costs_the_others_less_than_a_tenth_of_their_rate() -> None:
+    # F-12
     # BARS R1: a line as full as it gets, so that every second lost is a reading lost
     meters = {unit: Meter() for unit in range(1, 11)}
     points = [[point(100 * unit + n, 2 * n, RegisterType.FLOAT32) for n in range(50)] for unit in meters]
