@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from asyncua import ua
-from asyncua.common.utils import Buffer, ServiceError
+from asyncua.common.utils import Buffer, NotEnoughData, ServiceError
 from asyncua.server.binary_server_asyncio import BinaryServer
 from asyncua.server.uaprocessor import UaProcessor
 from asyncua.ua.ua_binary import (
@@ -103,7 +103,7 @@ class Processor(UaProcessor):
             try:
                 if self._serve(kind, message, session):
                     return True
-            except (IndexError, struct.error):
+            except (IndexError, struct.error, ValueError, NotEnoughData):
                 # exotic or malformed: the library decides
                 return message
         return message

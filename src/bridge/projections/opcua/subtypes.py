@@ -23,7 +23,12 @@ class Subtypes:
         found = None
         if not node_id.is_null():
             below = self._view._get_sub_ref(node_id) if deep else ()
-            found = frozenset(int(one.Identifier) for one in (node_id, *below) if one.NamespaceIndex == 0)
+            # a client may name a type by a text, a GUID or bytes: no reference type has such a name here
+            found = frozenset(
+                one.Identifier
+                for one in (node_id, *below)
+                if one.NamespaceIndex == 0 and isinstance(one.Identifier, int)
+            )
         if len(self._known) < _MOST:
             self._known[key, deep] = found
         return found
