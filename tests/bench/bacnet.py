@@ -144,7 +144,7 @@ async def with_worker(facts: SiteFacts, use: Callable[[PointStore, int, float], 
     store = store_of(facts)
     begun = time.perf_counter()
     async with running(store, [spec_of(facts, OUR_PORT)], PATIENT, wait_ready=False) as supervisor:
-        while not any(s.state.value == "ready" for s in supervisor.statuses()):  # noqa: ASYNC110
+        while not any(s.state.value == "ready" for s in supervisor.statuses()):  # noqa: ASYNC110 - another process, no event of ours
             await asyncio.sleep(0.01)
         return await use(store, status(supervisor, "bacnet").pid, time.perf_counter() - begun)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from bridge.history.rows import Cell, IndexRow, Pending, ProofRow, SampleRow, checksum
 
@@ -138,16 +139,16 @@ class Database:
 
     def kept(self, kind: str) -> dict[str, bytes]:
         """Return what is kept of one kind, by id."""
-        return {str(row[1]): bytes(row[2]) for row in self._rows("kept", "WHERE kind = ?", kind)}  # type: ignore[arg-type]
+        return {str(row[1]): bytes(row[2]) for row in self._rows("kept", "WHERE kind = ?", kind)}
 
     def events(self) -> list[tuple[int, bytes]]:
         """Return every event, oldest first."""
-        return [(int(row[0]), bytes(row[1])) for row in self._rows("event", "ORDER BY number")]  # type: ignore[arg-type]
+        return [(int(row[0]), bytes(row[1])) for row in self._rows("event", "ORDER BY number")]
 
     def profile(self, point: str, after_ns: int = 0, before_ns: int = _LATEST, most: int = _ALL) -> list[IndexRow]:
         """Return the load profile of a point."""
         rows = self._rows("profile", _BETWEEN, point, after_ns, before_ns, most)
-        return [IndexRow(*row) for row in rows]  # type: ignore[arg-type]
+        return [IndexRow(*row) for row in rows]
 
     def points(self, table: str) -> list[str]:
         """Return the points that have rows in `table`."""
@@ -160,12 +161,12 @@ class Database:
 
     def proofs(self, point: str) -> list[ProofRow]:
         """Return the daily and monthly readings of a point."""
-        return [ProofRow(*row) for row in self._rows("proof", "WHERE point = ? ORDER BY period", point)]  # type: ignore[arg-type]
+        return [ProofRow(*row) for row in self._rows("proof", "WHERE point = ? ORDER BY period", point)]
 
     def samples(self, point: str, after_ns: int = 0, before_ns: int = _LATEST, most: int = _ALL) -> list[SampleRow]:
         """Return recorded values of a point."""
         rows = self._rows("sample", _BETWEEN, point, after_ns, before_ns, most)
-        return [SampleRow(*row) for row in rows]  # type: ignore[arg-type]
+        return [SampleRow(*row) for row in rows]
 
     def every_row(self, table: str) -> Iterator[tuple[tuple[Cell, ...], bool]]:
         """Return every row and whether its checksum is right. Raises: sqlite3.Error."""
@@ -209,8 +210,8 @@ class Database:
         found = self._sql.execute(f"SELECT 1 FROM {table} WHERE point = ? AND at_ns = ?", (point, at_ns))
         return found.fetchone() is None
 
-    def _rows(self, table: str, where: str, *values: Cell) -> Iterator[tuple[Cell, ...]]:
-        """Return rows whose checksum is right; the others are nobody's."""
+    def _rows(self, table: str, where: str, *values: Cell) -> Iterator[tuple[Any, ...]]:
+        """Return rows whose checksum is right, in the columns of TABLES; the others are nobody's."""
         columns = TABLES[table]
         with closing(self._sql.execute(f"SELECT {', '.join(columns)}, crc FROM {table} {where}", values)) as cursor:
             for *cells, crc in cursor:

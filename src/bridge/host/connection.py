@@ -85,7 +85,7 @@ class GuardedTransport(asyncio.Transport):
 
     def release(self) -> None:
         self._held = False
-        setattr(self, "write", self._inner.write)  # noqa: B010
+        setattr(self, "write", self._inner.write)  # noqa: B010 - a method of the class for the type checker
         if not self._wants_pause and not self._inner.is_closing():
             self._inner.resume_reading()
 

@@ -134,7 +134,11 @@ def _members(
 def _limits(shape: Shape) -> tuple[str, str]:
     if shape.maximum:
         return "0", str(shape.maximum)
-    return tuple("" if limit is None else f"{limit:g}" for limit in (shape.low, shape.high))  # type: ignore[return-value]
+    return _limit(shape.low), _limit(shape.high)
+
+
+def _limit(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
 
 
 def _own(device: int, name: str, kind: int, instance: int, description: str) -> Row:

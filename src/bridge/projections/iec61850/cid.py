@@ -50,6 +50,7 @@ class _Writer:
     def __init__(self, plan: Plan, revision: str, meters: tuple[Meter, ...] | None = None) -> None:
         self.plan, self.revision = plan, revision
         self.meters = plan.meters if meters is None else meters
+        # the stubs of lxml know no default namespace (None)
         self.root = etree.Element(NS + "SCL", nsmap={None: NS[1:-1]})  # type: ignore[dict-item]
         self.node_types: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
         self.object_types: dict[str, tuple[str, tuple[str, ...]]] = {}

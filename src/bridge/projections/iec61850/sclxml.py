@@ -103,6 +103,7 @@ def read(data: bytes) -> Element:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         raise CidError([Fault(error.lineno or 0, f"not well-formed XML: {error.msg}")]) from error
+    # the stubs of lxml give a root that may have no tree; that of `fromstring` has one
     if cast(str, root.getroottree().docinfo.doctype):  # type: ignore[union-attr]
         raise CidError([Fault(1, "a document type is not accepted")])
     if root.tag != NS + "SCL":

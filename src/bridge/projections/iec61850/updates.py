@@ -193,6 +193,7 @@ class Updates:
     def _writer(self, b_type: str) -> Callable[[Handle, Handle, object], None]:
         library = self._library
         if b_type in UNSIGNED:
+            # takes an int only; the caller gives each leaf values of its own type
             return library.IedServer_updateUnsignedAttributeValue  # type: ignore[return-value]
         if b_type in STRING_LIMIT:
             update = library.IedServer_updateVisibleStringAttributeValue

@@ -8,6 +8,7 @@ import sys
 
 _LOADED = "rdflib" in sys.modules
 if not _LOADED:
+    # None is what the import system documents for "cannot be found"; the type of the table does not know it
     sys.modules["rdflib"] = None  # type: ignore[assignment]
 import bacpypes3  # noqa: E402, F401 - while rdflib cannot be found
 

@@ -31,12 +31,14 @@ class Datagrams(asyncio.DatagramProtocol):
     """What the guard delivers to; `receive` gets every datagram."""
 
     def __init__(self, receive: Callable[[bytes, Peer], None]) -> None:
+        # the event loop calls it directly, without a method of ours in between
         self.datagram_received = receive  # type: ignore[assignment,method-assign]
         self.transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if hasattr(transport, "max_size"):
             transport.max_size = _DATAGRAM_BYTES
+        # uvloop's transports are no subclass of asyncio.DatagramTransport
         self.transport = transport  # type: ignore[assignment]
 
     def send(self, data: bytes, addr: Peer) -> None:
