@@ -47,7 +47,14 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     items = [item for meter in meters for item in meter.items]
     commands = any(item.control is not Control.STATUS_ONLY for item in items)
     needs = Needs(frozenset(item.index for item in items), Grant.COMMANDS if commands else Grant.NOTHING)
-    return Projected(plan, needs, (listener,), facts=_facts(plan), extra=_EXTRA)
+    return Projected(plan, needs, (listener,), facts=_facts(plan), tries=(_TRY,), extra=_EXTRA)
+
+
+# a client from PyPI: `pip install iec61850`
+_TRY = (
+    """echo 'from iec61850 import *; c = await IedConnection.connect("{host}:{port}"); """
+    """print(await c.get_server_directory())' | python -m asyncio"""
+)
 
 
 def _facts(plan: Plan) -> dict[str, str | int]:
