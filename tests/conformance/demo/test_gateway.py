@@ -75,7 +75,7 @@ def test_raw_bytes_reach_the_meters_while_their_points_age_and_are_polled_again_
     # G-04: STALE by age, never COMM_LOST, for nobody knows whether the meter answers
     at, question = demo.server("ethergate"), rtu_frame(11, bytes.fromhex("2b0e0100"))
     demo.set("tenant-1", "active_power_total", 2.5)
-    wait_until(lambda: row(demo)["quality"] == "good", 10)
+    wait_until(lambda: (row(demo)["quality"], row(demo)["value"]) == ("good", 2.5), 20)
     seen, answers = set[str](), 0
     with socket.create_connection((at["host"], at["port"]), timeout=3) as sock:
         until = time.monotonic() + 20
