@@ -7,11 +7,18 @@ import pytest
 import uvloop
 from hypothesis import settings
 
+from tests.support.network import leave_network
 from tests.support.virtual_time import VirtualTimeLoop
 
 # two busy cores: how long one example takes says nothing
 settings.register_profile("bridge", deadline=None)
 settings.load_profile("bridge")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # one of several test processes: the tests bind fixed ports, each process has its own
+    if hasattr(config, "workerinput"):
+        leave_network()
 
 
 def pytest_asyncio_loop_factories(
