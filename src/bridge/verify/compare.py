@@ -21,6 +21,7 @@ class Verdict(enum.Enum):
     STALE_SHOWN_GOOD = "bad shown as good"
     GOOD_SHOWN_BAD = "good shown as bad"
     TOO_OLD = "too old"
+    UNREADABLE = "server not readable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,13 @@ class Precision(enum.Enum):
 class Shown:
     """
     What a server showed a client. `value` in the unit of the point (an accumulator as exact Fraction of the unit where
-    `precision` is EXACT); None = the server shows no value. `good`: the protocol's own word for trust.
+    `precision` is EXACT); None = the server shows no value. `good`: the protocol's own word for trust; None where it
+    has none for such an item.
     """
 
     value: Fraction | float | str | None
     precision: Precision
-    good: bool
+    good: bool | None
 
 
 def expected(point: FieldPoint, raw: Fraction | str | None) -> Fraction | str | None:
@@ -95,7 +97,7 @@ def judge(definition: PointDef, held: Held, shown: Shown | None) -> Verdict:
     usable = not held.quality & (UNUSABLE | Quality.SUBSTITUTED | Quality.QUESTIONABLE)
     if shown.good and not usable:
         return Verdict.STALE_SHOWN_GOOD
-    if usable and not shown.good:
+    if usable and shown.good is False:
         return Verdict.GOOD_SHOWN_BAD
     if shown.value is None:
         return Verdict.GOOD if not usable else Verdict.MISSING

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import msgspec
 
 from bridge.app.export import export_site
 from bridge.app.faces import Face, number_and_project
@@ -19,6 +21,7 @@ from bridge.core.point import PointDef
 from bridge.core.quality import Quality
 from bridge.verify.client import ClientFailed, VerifyClient
 from bridge.verify.compare import Held, Shown, Verdict, expected, in_unit, judge, same_as_meter, too_old
+from bridge.verify.dnp3 import Dnp3Reader, free_master
 from bridge.verify.modbus import ModbusReader
 from bridge.verify.opcua import OpcUaReader
 from bridge.verify.reference import RawBlock, raw_value, registers_of
@@ -43,27 +46,46 @@ class Row:
     shown: str
 
 
-MakeClient = Callable[[Face, Path], VerifyClient]
+# counters of a server, by name
+Counters = Mapping[str, int]
 
 
-def _modbus(face: Face, site: Path) -> VerifyClient:
+class Asked(Protocol):
+    """The running bridge, by its control socket."""
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        """Return the result of one request. Raises: ControlError."""
+        ...
+
+
+MakeClient = Callable[[Face, Path, Counters], VerifyClient]
+
+
+def _modbus(face: Face, site: Path, counters: Counters) -> VerifyClient:
     ((_, register_list),) = export_site(site, "modbus-map")
     return ModbusReader(face.listener.bind, face.listener.port, register_list)
 
 
-def _snmp(face: Face, site: Path) -> VerifyClient:
+def _snmp(face: Face, site: Path, counters: Counters) -> VerifyClient:
     facts = face.projected.facts
     if not facts.get("community"):
         raise ClientFailed(f"snmp: expected a community in {face.file.path.name} to read with")
     return SnmpReader(face.listener.bind, face.listener.port, str(facts["community"]), str(facts["enterprise_oid"]))
 
 
-def _opcua(face: Face, site: Path) -> VerifyClient:
+def _opcua(face: Face, site: Path, counters: Counters) -> VerifyClient:
     return OpcUaReader(str(face.projected.facts["url"]))
 
 
+def _dnp3(face: Face, site: Path, counters: Counters) -> VerifyClient:
+    masters = msgspec.to_builtins(face.projected.plan)["masters"]
+    address, outstation = free_master(masters, counters)
+    ((_, point_list),) = export_site(site, "dnp3-points")
+    return Dnp3Reader(face.listener.bind, face.listener.port, address, outstation, point_list)
+
+
 # A client per protocol; a protocol without one is named in the result, not passed over in silence.
-CLIENTS: Mapping[str, MakeClient] = {"modbus": _modbus, "snmp": _snmp, "opcua": _opcua}
+CLIENTS: Mapping[str, MakeClient] = {"modbus": _modbus, "snmp": _snmp, "opcua": _opcua, "dnp3": _dnp3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +114,40 @@ def verify(wanted: Plan, clock: Clock) -> Iterator[Row]:
     Yield a row per point and protocol, device by device: first the point table against the meter's registers, then
     each server against the point table.
 
-    Raises: ControlError when no bridge runs there, ClientFailed.
+    A server that cannot be read is one row, and the others are read all the same.
+
+    Raises: ControlError when no bridge runs there.
     """
-    clients = {face.name: CLIENTS[face.name](face, wanted.site) for face in wanted.faces if face.name in CLIENTS}
+    clients: dict[str, VerifyClient] = {}
+    served = {face.name: face.projected.needs.points for face in wanted.faces}
     try:
         with ControlClient(wanted.config.state_dir) as bridge:
+            running = {row["name"]: row["counters"] for row in bridge.ask("status")["servers"]}
+            for face in wanted.faces:
+                if face.name in CLIENTS:
+                    try:
+                        clients[face.name] = CLIENTS[face.name](face, wanted.site, running.get(face.name, {}))
+                    except ClientFailed as exc:
+                        yield _unreadable(face.name, exc)
             for device in wanted.config.field:
                 yield from _meter(device, bridge, clock)
-                for name, client in clients.items():
-                    yield from _server(device, name, client, bridge)
+                for name, client in list(clients.items()):
+                    points = [p.definition for p in device.points if p.definition.index in served[name]]
+                    try:
+                        yield from compare_server(device.definition.id, points, name, client, bridge)
+                    except ClientFailed as exc:
+                        yield _unreadable(name, exc)
+                        clients.pop(name).close()
     finally:
         for client in clients.values():
             client.close()
 
 
-def _meter(device: FieldDevice, bridge: ControlClient, clock: Clock) -> Iterator[Row]:
+def _unreadable(name: str, exc: ClientFailed) -> Row:
+    return Row("", name, Verdict.UNREADABLE, "", str(exc))
+
+
+def _meter(device: FieldDevice, bridge: Asked, clock: Clock) -> Iterator[Row]:
     """Compare the point table with the registers it was made of."""
     open_points = [p for p in device.points if p.read is not None and p.read.scale_at is None]
     rows: dict[str, Row] = {}
@@ -146,14 +187,16 @@ def _against_registers(point: FieldPoint, blocks: Sequence[RawBlock], held: Mapp
     return Row(definition.id, METER, verdict, _text(definition, have), text)
 
 
-def _server(device: FieldDevice, name: str, client: VerifyClient, bridge: ControlClient) -> Iterator[Row]:
-    """Compare what a server shows with the point table just before and just after."""
-    open_points = [p.definition for p in device.points]
+def compare_server(
+    device: str, points: Sequence[PointDef], name: str, client: VerifyClient, bridge: Asked
+) -> Iterator[Row]:
+    """Compare what a server shows with the point table just before and just after. Raises: ClientFailed."""
+    open_points = list(points)
     rows: dict[str, Row] = {}
-    for _ in range(_LOOKS):
-        before = _held(bridge, device.definition.id)
+    for _ in range(_LOOKS if open_points else 0):
+        before = _held(bridge, device)
         shown = client.read(open_points)
-        after = _held(bridge, device.definition.id)
+        after = _held(bridge, device)
         for definition in open_points:
             rows[definition.id] = _against_table(definition, name, before, shown.get(definition.id), after)
         open_points = [d for d in open_points if rows[d.id].verdict is not Verdict.GOOD]
@@ -173,12 +216,12 @@ def _against_table(
     return Row(definition.id, name, verdict, _text(definition, after[definition.id]), text)
 
 
-def _held(bridge: ControlClient, device: str) -> dict[str, Held]:
+def _held(bridge: Asked, device: str) -> dict[str, Held]:
     rows: Iterable[dict[str, Any]] = bridge.ask("points", device=device)
     return {row["point"]: Held(row["raw"], Quality(row["flags"]), row["source_ns"]) for row in rows}
 
 
-def _registers(bridge: ControlClient, device: str) -> list[RawBlock]:
+def _registers(bridge: Asked, device: str) -> list[RawBlock]:
     return [
         RawBlock(row["function"], row["address"], base64.b64decode(row["data"]), row["utc_ns"])
         for row in bridge.ask("registers", device=device)

@@ -13,7 +13,7 @@ from typing import Protocol
 from bridge.projections.dnp3.controls import CommandStatus
 from bridge.projections.dnp3.functions import Backend
 from bridge.projections.dnp3.link import LinkFrame
-from bridge.projections.dnp3.plan import MasterPlan
+from bridge.projections.dnp3.plan import MasterPlan, connected_counter
 from bridge.projections.dnp3.session import OutstationSession
 from bridge.projections.dnp3.tables import PointTables
 
@@ -131,6 +131,7 @@ class Masters:
         counters["confirm_timeouts"] = sum(session.timeouts for session in sessions)
         counters["events_lost"] = sum(session.events.lost for session in sessions)
         for master in self.all:
+            counters[connected_counter(master.plan)] = int(master.carrier is not None)
             if master.session.refused != master.told_refused:
                 master.told_refused = master.session.refused
                 _log.warning(

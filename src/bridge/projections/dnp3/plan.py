@@ -80,6 +80,11 @@ class MasterPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     event_capacity: tuple[int, int, int] = (1000, 1000, 1000)
 
 
+def connected_counter(master: MasterPlan) -> str:
+    """Return the name of the counter that is 1 while this master is connected; `verify` looks for it."""
+    return f"connected_{master.address}_{master.outstation}"
+
+
 class Shown(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
     """
     One point of the outstation: core point `index` as `type` number `number`.
