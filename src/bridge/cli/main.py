@@ -12,6 +12,7 @@ from bridge.cli import (
     run,
     scan,
     security,
+    sheets,
     simulate,
     tls,
     trace,
@@ -49,6 +50,7 @@ def build() -> typer.Typer:
     app.command("verify")(verify.verify)
     app.command("security")(security.security)
     app.command("export")(export.export)
+    app.command("import")(sheets.import_csv)
     app.add_typer(audit.app)
     app.add_typer(tls.app)
     app.add_typer(user.app)
