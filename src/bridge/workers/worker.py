@@ -22,7 +22,7 @@ from bridge.workers.status import Status as Status
 class Timing:
     """Seconds. The defaults are the product's; tests shorten them."""
 
-    ready_s: float = 10.0
+    ready_s: float = 30.0
     ping_s: float = 1.0
     # A worker counts as hung, and is killed, when this many seconds' pings are unanswered. Pings, not time:
     # after a pause of the core itself nobody is to blame.
