@@ -1,0 +1,1 @@
+"""Long proofs under load; `make soak`."""
