@@ -28,6 +28,8 @@ class Told:
     took_ms: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    # of a walk
+    rows: int = 0
 
     def answer(self, what: object, value: object, took_s: float) -> None:
         self.took_ms.append(took_s * 1e3)
@@ -39,6 +41,7 @@ class Told:
             "answers": len(self.took_ms),
             "errors": len(self.errors),
             "wrong": len(self.wrong),
+            "rows": self.rows,
             "p99_ms": statistics.quantiles(self.took_ms, n=100)[98] if len(self.took_ms) > 1 else None,
             "examples": [*self.errors[:3], *self.wrong[:3]],
         }
@@ -100,6 +103,7 @@ def snmp(port: int, count: int, seconds: float, more: dict[str, Any], told: Told
                 told.errors.append(done.stderr)
             else:
                 rows = done.stdout.splitlines()
+                told.rows = len(rows)
                 # of a whole walk; the answer to one question is a part of it
                 told.answer("walk", rows, (time.perf_counter() - begun) / (1 + len(rows) / 10))
         time.sleep(0.05)

@@ -35,8 +35,8 @@ SLOPE_S = 3600 * float(os.environ.get("METERBRIDGE_SOAK_HOURS", "8"))
 SETTLED_S = 15.0
 # before the window begins: connections are made, caches filled
 WARM_S = 10.0
-# rows of METERBRIDGE-MIB: quality and value of every point
-VALUES = ".1.3.6.1.4.1.32473.1.1.3.1.4"
+# METERBRIDGE-MIB, below the enterprise number: the value of every point
+VALUES = "1.1.3.1.4"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def crowd(demo: Demo, seconds: float) -> dict[str, list[str]]:
         "iec61850": ("mms", 5, {}),
         "opcua": ("opcua", 10, {"points": points}),
         "bacnet": ("bacnet", 20, {"object": bacnet_object(demo)}),
-        "snmp": ("snmp", 1, {"column": VALUES}),
+        "snmp": ("snmp", 1, {"column": f".{demo.server('snmp')['enterprise_oid']}.{VALUES}"}),
     }
     return {
         name: [kind, port[name], str(count), str(seconds), json.dumps(more)]
@@ -189,6 +189,7 @@ def sound(told: dict[str, dict[str, Any]], seen: list[dict[str, Any]], seconds: 
     assert told["opcua"]["answers"] > 10 * seconds * 0.3
     assert told["bacnet"]["answers"] > 20 * seconds * 0.3
     assert told["snmp"]["answers"] > 5
+    assert told["snmp"]["rows"] > 250
     assert [one["results"] for one in seen] == [{"SUCCESS"}] * 3
     assert len(set.union(*(one["objects"] for one in seen))) == 1
 
