@@ -62,7 +62,7 @@ MakeClient = Callable[[Face, Path, Counters], VerifyClient]
 
 
 def _modbus(face: Face, site: Path, counters: Counters) -> VerifyClient:
-    ((_, register_list),) = export_site(site, "modbus-map")
+    register_list = dict(export_site(site, "modbus-map"))["modbus-registers.csv"]
     return ModbusReader(face.listener.bind, face.listener.port, register_list)
 
 

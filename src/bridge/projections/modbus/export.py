@@ -1,9 +1,10 @@
-"""The register list an integrator types into the client: CSV, made from the plan and nothing else."""
+"""The register list an integrator types into the client, as CSV and as a page to print: made from the plan alone."""
 
 import csv
 import io
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from html import escape
 
 from bridge.core.point import Kind, PointDef
 from bridge.core.ports import SiteFacts
@@ -25,6 +26,18 @@ COLUMNS = (
 )
 _NUMBERS = frozenset(Format) - FLOATS - {Format.TEXT, Format.TIME}
 Row = tuple[str | int, ...]
+_PAGE_HEAD = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Modbus registers</title>
+<style>
+body { font: 12px/1.3 system-ui, sans-serif; margin: 1.5rem; }
+table { border-collapse: collapse; } thead { display: table-header-group; }
+th, td { border: 1px solid #999; padding: .1rem .4rem; text-align: left; }
+@media print { section { break-after: page; } }
+</style></head><body>
+<h1>Modbus registers</h1>
+<p>Addresses count from 0, as on the wire. Value = register * scale, in the unit beside it.</p>
+"""
 
 
 def register_list(plan: Plan, points: Iterable[PointDef]) -> str:
@@ -40,6 +53,22 @@ def register_list(plan: Plan, points: Iterable[PointDef]) -> str:
     writer.writerow(COLUMNS)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def register_page(plan: Plan, points: Iterable[PointDef]) -> str:
+    """Return the same list as HTML: a table per unit id, each on a sheet of its own when printed."""
+    known = {definition.index: definition for definition in points}
+    of_unit: dict[str | int, list[Row]] = {}
+    for row in sorted(_rows(plan, known), key=lambda row: (row[0], row[1], row[2])):
+        of_unit.setdefault(row[1], []).append(row)
+    shown = [at for at, name in enumerate(COLUMNS) if name != "unit_id"]
+    head = "".join(f"<th>{COLUMNS[at].replace('_', ' ')}</th>" for at in shown)
+    body = [_PAGE_HEAD]
+    for unit, rows in sorted(of_unit.items()):
+        body.append(f"<section><h2>Unit id {unit}</h2>\n<table><thead><tr>{head}</tr></thead>\n")
+        body += [f"<tr>{''.join(f'<td>{escape(str(row[at]))}</td>' for at in shown)}</tr>\n" for row in rows]
+        body.append("</table></section>\n")
+    return "".join([*body, "</body></html>\n"])
 
 
 def _rows(plan: Plan, points: Mapping[int, PointDef]) -> Iterable[Row]:
@@ -99,6 +128,7 @@ def scale_of(definition: PointDef, field: Field) -> str:
 
 def _export_register_list(plan: Plan, site: SiteFacts) -> Iterable[tuple[str, str]]:
     yield "modbus-registers.csv", register_list(plan, site.points)
+    yield "modbus-registers.html", register_page(plan, site.points)
 
 
 # name of `meterbridge export` -> generator of (file name, text)

@@ -2,8 +2,9 @@
 
 import csv
 import io
+from html.parser import HTMLParser
 
-from bridge.projections.modbus.export import COLUMNS, register_list
+from bridge.projections.modbus.export import COLUMNS, register_list, register_page
 from bridge.projections.modbus.plan import Plan
 from tests.support.modbus_site import projected, site
 
@@ -61,3 +62,42 @@ def test_no_register_is_listed_twice() -> None:
     ]
 
     assert len(seen) == len(set(seen))
+
+
+class Tables(HTMLParser):
+    """The rows of every section of the page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sections: list[list[list[str]]] = []
+        self.units: list[str] = []
+        self._in = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._in = tag
+        if tag == "section":
+            self.sections.append([])
+        elif tag == "tr" and self.sections:
+            self.sections[-1].append([])
+        elif tag == "td":
+            self.sections[-1][-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self._in == "td":
+            self.sections[-1][-1][-1] += data.strip("\n")
+        elif self._in == "h2" and data.strip():
+            self.units.append(data.removeprefix("Unit id "))
+
+
+def test_the_page_to_print_says_what_the_csv_says_unit_by_unit() -> None:
+    facts = site(2)
+    plan = projected(facts).plan
+    assert isinstance(plan, Plan)
+    page = Tables()
+    page.feed(register_page(plan, facts.points))
+    listed: dict[str, list[list[str]]] = {}
+    for row in rows():
+        listed.setdefault(row.pop("unit_id"), []).append(list(row.values()))
+
+    assert dict(zip(page.units, [section[1:] for section in page.sections], strict=True)) == listed
+    assert page.units == sorted(listed, key=int)
