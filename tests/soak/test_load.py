@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -25,6 +26,7 @@ import pytest
 
 from tests.support.demo import Demo, environment, running_demo
 from tests.support.dnp3_site import opendnp3
+from tests.support.tower import running_tower
 
 pytestmark = [pytest.mark.real_time]
 PORT_BASE = 26_000
@@ -280,3 +282,20 @@ def test_hours_of_load_cost_no_memory_and_no_descriptor(demo: Demo, capsys: pyte
     assert slope <= 2
     assert max(row.descriptors for row in rows[-5:]) <= max(row.descriptors for row in rows[:5])
     assert max(row.threads for row in rows[-5:]) <= max(row.threads for row in rows[:5])
+
+
+# BARS L5
+@pytest.mark.soak
+def test_the_tower_answers_on_every_protocol_in_seconds_and_in_little_memory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pages that processes share count once (PSS): what the machine has to have."""
+    with running_tower(tmp_path, PORT_BASE + 50) as tower:
+        time.sleep(10)
+        core = psutil.Process(tower.process.pid)
+        memory = [p.memory_full_info() for p in (core, *core.children(recursive=True))]
+    pss_mb, rss_mb = (sum(getattr(one, kind) for one in memory) / 1e6 for kind in ("pss", "rss"))
+    tell(capsys, ready_s=tower.ready_s, pss_mb=pss_mb, rss_mb=rss_mb)
+
+    assert tower.ready_s <= 5
+    assert pss_mb <= 400

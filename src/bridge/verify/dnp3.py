@@ -15,7 +15,7 @@ from bridge.core.point import Kind, PointDef
 from bridge.verify.client import ClientFailed
 from bridge.verify.compare import Precision, Shown
 
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 20.0
 _NS_PER_MS = 1_000_000
 _TEXT_GROUP = 110
 # type in the point list -> variation with flags that holds the whole value

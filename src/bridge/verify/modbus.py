@@ -15,7 +15,7 @@ from bridge.core.quality import UNUSABLE, Quality
 from bridge.verify.client import ClientFailed
 from bridge.verify.compare import Precision, Shown
 
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 20.0
 _CODES = {"int64": ">q", "float32": ">f", "uint16": ">H", "boolean": ">H", "time": ">q"}
 _WANTED = {
     Kind.ANALOG: "float32",

@@ -13,7 +13,7 @@ from bridge.core.point import Kind, PointDef
 from bridge.verify.client import ClientFailed
 from bridge.verify.compare import Precision, Shown
 
-_TIMEOUT_S, _RETRIES = 2.0, 2
+_TIMEOUT_S, _RETRIES = 5.0, 3
 # rows of one GETBULK, names of one GET: what fits a datagram
 _REPETITIONS, _NAMES = 20, 24
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
