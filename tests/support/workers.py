@@ -77,7 +77,14 @@ class FakeLines:
         self.order: list[str] = []
 
     async def exchange(
-        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+        self,
+        channel: str,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float = 0.0,
+        identity: str = "",
     ) -> bytes:
         async def transact() -> bytes:
             self.order.append(user)

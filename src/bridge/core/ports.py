@@ -103,12 +103,20 @@ class Tunnels(Protocol):
 
 class RawLinePort(Tunnels, Protocol):
     async def exchange(
-        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+        self,
+        channel: str,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float = 0.0,
+        identity: str = "",
     ) -> bytes:
         """
         Send one Modbus PDU to `unit_id` on `channel`; return the reply PDU (a device's exception included, b"" after
         a broadcast). `user` is the fairness key (one per TCP client). `deadline_ns`: CLOCK_MONOTONIC, the wait for the
-        line included. `timeout_s`: how long the device may take, 0 = its own time-out, or the channel's.
+        line included. `timeout_s`: how long the device may take, 0 = its own time-out, or the channel's. `identity`:
+        what the client has proved to be, for the policy and the audit; "" = nothing.
 
         Raises: RawRefused.
         """

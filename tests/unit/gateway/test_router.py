@@ -102,7 +102,14 @@ async def test_a_broadcast_goes_out_once_on_each_serial_line_and_has_no_reply() 
 async def test_what_the_core_says_becomes_an_exception(failure: RawFailure, code: int) -> None:
     class Refuses(Core):
         async def exchange(
-            self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+            self,
+            channel: str,
+            user: str,
+            unit_id: int,
+            pdu: bytes,
+            deadline_ns: int,
+            timeout_s: float = 0.0,
+            identity: str = "",
         ) -> bytes:
             raise RawRefused(failure)
 
@@ -112,7 +119,14 @@ async def test_what_the_core_says_becomes_an_exception(failure: RawFailure, code
 async def test_who_insists_on_what_the_core_refuses_is_told_no_here_and_reads_on() -> None:
     class Refuses(Core):
         async def exchange(
-            self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+            self,
+            channel: str,
+            user: str,
+            unit_id: int,
+            pdu: bytes,
+            deadline_ns: int,
+            timeout_s: float = 0.0,
+            identity: str = "",
         ) -> bytes:
             self.asked.append((user, unit_id, pdu))
             if pdu[0] == 6:

@@ -42,7 +42,6 @@ class Server:
             OwnUnit(own_version(), plan.site, ctx.counters, ctx.clock),
             traffic,
             ctx.clock,
-            ctx.refusals,
         )
         open_doors: list[Listening] = []
         try:

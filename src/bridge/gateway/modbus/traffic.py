@@ -66,19 +66,19 @@ class Traffic:
     def count(self, name: str, by: int = 1) -> None:
         self.counters[name] += by
 
-    def refused(self, client: str, unit_id: int, pdu: bytes, what: str) -> None:
-        """Note what the policy or a role refused; the log limits itself. `client`: its address."""
+    def refused(self, client: str, unit_id: int, pdu: bytes, what: str, role: str = "") -> None:
+        """Note what the policy or a role refused; the log limits itself. `client`: its address; `role`: proved."""
         self.counters["refused_policy"] += 1
         _log.warning("request_refused peer=%s unit_id=%d function=%d what=%s", client, unit_id, pdu[0], what)
-        self.write_refused(client, unit_id, pdu, what)
+        self.write_refused(client, unit_id, pdu, what, role)
 
-    def write_refused(self, client: str, unit_id: int, pdu: bytes, what: str) -> None:
+    def write_refused(self, client: str, unit_id: int, pdu: bytes, what: str, role: str = "") -> None:
         """Have it recorded if it is no read."""
         if not only_reads(pdu):
             target = f"unit {unit_id} function {pdu[0]}"
             if len(pdu) >= 3:
                 target += f" address {int.from_bytes(pdu[1:3], 'big')}"
-            self._refusals.refused(Origin(PROTOCOL, client, ""), target, what)
+            self._refusals.refused(Origin(PROTOCOL, client, role), target, what)
 
     def asked(self, client: str, door: int, channel: str, unit: int, pdu: bytes) -> Row:
         """Note a request; the caller notes on the row what became of it."""
