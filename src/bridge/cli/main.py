@@ -46,6 +46,7 @@ def build() -> typer.Typer:
     app.command("events")(alarms.events)
     app.command("trace")(trace.trace)
     app.command("scan")(scan.scan)
+    app.command("traffic")(live.traffic)
     app.command("probe")(scan.probe)
     app.command("verify")(verify.verify)
     app.command("security")(security.security)

@@ -7,11 +7,12 @@ import pytest
 from bridge.core.command import Origin
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.core.ports import ChannelFacts, SiteFacts
+from bridge.core.traffic import ROWS_MOST
 from bridge.gateway.modbus.line import GatewayLine
 from bridge.gateway.modbus.own import OwnUnit
 from bridge.gateway.modbus.policy import Policy
 from bridge.gateway.modbus.router import Client, Router
-from bridge.gateway.modbus.traffic import ROWS_MOST, Traffic
+from bridge.gateway.modbus.traffic import Traffic
 from tests.support.fake_wire import LoopClock
 from tests.support.gateway_site import device, facts, planned
 from tests.unit.gateway.test_line import Core
@@ -183,7 +184,7 @@ async def test_who_asks_what_is_known_and_bounded() -> None:
     assert (first.client, first.unit, first.function, first.address, first.count) == ("10.0.0.9", 1, 3, 0, 2)
     assert (first.requests, first.failed, second.failed) == (1, 0, 1)
     for number in range(2 * ROWS_MOST):
-        router.traffic.asked(f"c{number}", 0, "riser", 1, READ)
+        router.traffic.asked(f"c{number}", 0, "riser", 1, 1, READ)
     assert len(router.traffic.rows()) == ROWS_MOST
 
 

@@ -85,7 +85,7 @@ class Router:
         return await self._ask(client, unit_id, route, pdu)
 
     async def _ask(self, client: Client, unit_id: int, route: Route, pdu: bytes) -> bytes:
-        row = self.traffic.asked(client.address, client.door, route.channel, unit_id, pdu)
+        row = self.traffic.asked(client.address, client.door, route.channel, unit_id, route.unit, pdu)
         try:
             reply = await self.lines[route.channel].ask(client.name, route, pdu, client.role or "")
         except RawRefused as exc:
@@ -110,7 +110,7 @@ class Router:
                 return self._refused(client, BROADCAST_UNIT, pdu, f"broadcast on {channel}", code)
         gone_out = False
         for channel in door.broadcast:
-            self.traffic.asked(client.address, client.door, channel, BROADCAST_UNIT, pdu)
+            self.traffic.asked(client.address, client.door, channel, BROADCAST_UNIT, BROADCAST_UNIT, pdu)
             try:
                 await self.lines[channel].ask(client.name, Route(channel, BROADCAST_UNIT), pdu, client.role or "")
             except RawRefused as exc:
