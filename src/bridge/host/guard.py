@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import cast
 
 from bridge.core.listener import Listener
+from bridge.core.ports import Watch
 from bridge.host.datagrams import DatagramListener, open_datagram
-from bridge.host.relay import ClientSide, Relay, RelayListener, any_byte
+from bridge.host.relay import ClientSide, Relay, RelayListener, any_byte, unwatched
 from bridge.host.stream import StreamListener
 from bridge.host.tls import server_context
 from bridge.host.visits import OwnVisits
@@ -33,7 +34,12 @@ class Guard:
         return await open_datagram(factory, listener, self._counters, self._visits)
 
     async def relay(
-        self, listener: Listener, host: str, port: int, is_whole: Callable[[bytes], bool] = any_byte
+        self,
+        listener: Listener,
+        host: str,
+        port: int,
+        is_whole: Callable[[bytes], bool] = any_byte,
+        watch: Callable[[str], Watch] | None = None,
     ) -> RelayListener:
-        relay = Relay(host, port, listener.first_message_s, is_whole)
+        relay = Relay(host, port, listener.first_message_s, is_whole, watch or unwatched)
         return RelayListener(await self.stream(lambda: ClientSide(relay), listener), relay)
