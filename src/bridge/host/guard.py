@@ -9,7 +9,7 @@ from bridge.core.ports import Watch
 from bridge.host.datagrams import DatagramListener, open_datagram
 from bridge.host.relay import ClientSide, Relay, RelayListener, any_byte, unwatched
 from bridge.host.stream import StreamListener
-from bridge.host.tls import server_context
+from bridge.host.tls import ServerTls
 from bridge.host.visits import OwnVisits
 
 
@@ -26,8 +26,8 @@ class Guard:
 
     async def stream(self, make: Callable[[], object], listener: Listener) -> StreamListener:
         factory = cast("Callable[[], asyncio.BaseProtocol]", make)
-        context = server_context(listener.tls) if listener.tls is not None else None
-        return StreamListener(factory, listener, self._counters, context, self._visits)
+        tls = ServerTls(listener.tls) if listener.tls is not None else None
+        return StreamListener(factory, listener, self._counters, tls, self._visits)
 
     async def datagram(self, make: Callable[[], object], listener: Listener) -> DatagramListener:
         factory = cast("Callable[[], asyncio.DatagramProtocol]", make)
