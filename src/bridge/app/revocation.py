@@ -79,6 +79,9 @@ def _write(folder: TlsFolder, revoked: dict[int, datetime], utc_ns: int) -> None
     now = _utc(utc_ns)
     built = x509.CertificateRevocationListBuilder().issuer_name(authority.subject)
     built = built.last_update(now - _BEFORE).next_update(now + timedelta(days=CRL_DAYS))
+    built = built.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+    # RFC 5280, 5.2.3: ever larger
+    built = built.add_extension(x509.CRLNumber(utc_ns // 1_000_000_000), critical=False)
     for serial, at in revoked.items():
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
         built = built.add_revoked_certificate(entry)

@@ -111,7 +111,7 @@ class StreamListener:
     def _admit(self, sock: socket.socket, address: str, port: int) -> None:
         self._renew()
         if self._visits.is_ours(address, port, self._listener.bind):
-            self._seats.visit(self._welcome(sock, address))
+            self._seats.visit(self._welcome(sock, address, None if self._tls is None else self._tls.own_context))
             return
         refusal = self._refusal(address)
         if refusal:
@@ -119,7 +119,9 @@ class StreamListener:
             self.count(refusal, address)
             return
         self.count("accepted", address)
-        gives_way = self._seats.come(self._welcome(sock, address), address)
+        gives_way = self._seats.come(
+            self._welcome(sock, address, None if self._tls is None else self._tls.context), address
+        )
         if gives_way is not None:
             self._end(gives_way, "closed_silent")
 
@@ -128,21 +130,19 @@ class StreamListener:
             return "refused_network"
         return "" if self._seats.has_room(address) else "refused_full"
 
-    def _welcome(self, sock: socket.socket, address: str) -> Connection:
+    def _welcome(self, sock: socket.socket, address: str, context: ssl.SSLContext | None) -> Connection:
         connection = Connection(self, self._make, address, self.now() + self._listener.first_message_s)
-        task = self._loop.create_task(self._open(connection, sock))
+        task = self._loop.create_task(self._open(connection, sock, context))
         self._opening[connection] = task
         task.add_done_callback(lambda task: self._opened(connection, sock, task))
         if self._timer is None:
             self._timer = self._loop.call_later(self._sweep_s, self._sweep)
         return connection
 
-    async def _open(self, connection: Connection, sock: socket.socket) -> None:
+    async def _open(self, connection: Connection, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         connection.opening = True
         sockets.prepare(sock)
-        context, timeout_s = None, None
-        if self._tls is not None:
-            context, timeout_s = self._tls.context, self._listener.first_message_s
+        timeout_s = self._listener.first_message_s if context is not None else None
         await self._loop.connect_accepted_socket(lambda: connection, sock, ssl=context, ssl_handshake_timeout=timeout_s)
 
     def _opened(self, connection: Connection, sock: socket.socket, task: asyncio.Task[None]) -> None:
