@@ -18,6 +18,7 @@ from bridge.cli import (
     trace,
     user,
     verify,
+    wipe,
 )
 
 
@@ -52,6 +53,7 @@ def build() -> typer.Typer:
     app.command("security")(security.security)
     app.command("export")(export.export)
     app.command("import")(sheets.import_csv)
+    app.command("wipe")(wipe.wipe)
     app.add_typer(audit.app)
     app.add_typer(tls.app)
     app.add_typer(user.app)
