@@ -90,7 +90,7 @@ async def test_who_speaks_when_the_last_seat_is_gone_gets_no_answer() -> None:
     assert answers == ["second", "", "still"]
 
 
-async def test_strangers_are_refused_by_network() -> None:  # BARS S4
+async def test_strangers_are_refused_by_network() -> None:  # X-09, BARS S4
     listener = Listener(port=0, networks=("127.0.0.2/32", "::1/128"))
     async with guarded(listener) as opened:
         stranger_refused = await refused(opened.listener.port)
