@@ -60,7 +60,7 @@ format: $(VENV)/.dev ## bring every file into the house format
 	@$(BIN)/ruff check --quiet --fix src tests tools
 
 test: $(VENV)/.dev ## every test but the soak; installs the foreign clients from Debian where it may
-	@tools/test_packages.sh
+	@VENV=$(VENV) tools/test_packages.sh
 	@tools/run_tests.sh $(BIN)/python -m "not soak" $(PYTEST_ARGS)
 
 soak: $(VENV)/.dev ## minutes to hours

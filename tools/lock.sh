@@ -17,3 +17,4 @@ lock requirements.lock --extra iec61850 pyproject.toml
 # the tests run against the very versions that are shipped
 lock requirements-dev.lock --extra iec61850 --extra dev --constraint requirements.lock pyproject.toml
 lock requirements-build.lock requirements-build.in
+lock tests/conformance/sslyze/requirements.lock tests/conformance/sslyze/requirements.in

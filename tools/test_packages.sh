@@ -44,6 +44,25 @@ node_client() { # folder, what it is, tests that need it
 node_client opcua node-opcua "OPC UA server against node-opcua"
 node_client web playwright-core "the console in Chromium"
 
+# A checker that needs other versions of our own dependencies: an environment of its own, every version with its hashes
+sslyze() {
+    local folder=../tests/conformance/sslyze
+    cmp -s "$folder/requirements.lock" "$folder/.venv/.installed" && return
+    echo "installing sslyze"
+    if "$python" -m venv --clear "$folder/.venv" >/dev/null &&
+        "$folder/.venv/bin/python" -m pip --quiet --disable-pip-version-check install --require-hashes \
+            -r "$folder/requirements.lock" >/dev/null 2>&1
+    then
+        cp "$folder/requirements.lock" "$folder/.venv/.installed"
+    else
+        rm -rf "$folder/.venv"
+        echo "pip did not install sslyze, not run: sslyze against every TLS listener"
+    fi
+}
+python=$(cd .. && realpath --no-symlinks "${VENV:-.venv}/bin/python")
+[[ -x $python ]] || python=python3
+sslyze
+
 lacking=$(missing)
 [[ -n $lacking ]] || exit 0
 if may_install; then

@@ -1,6 +1,6 @@
 """
-`python -m tests.bench.gateway`: P2, CPU per request through the gateway, core and worker together, beside a gateway
-made of pymodbus on the same kind of line; P1 with 32 clients and the poller on one line.
+`python -m tests.bench.gateway`: P2, CPU per request through the gateway, core and worker together, beside gateways
+made of pymodbus and of libmodbus on the same kind of line; P1 with 32 clients and the poller on one line.
 
 The client is a process of its own. A line at full speed sends each reply in one piece; a paced one byte by byte.
 """
@@ -38,6 +38,8 @@ from tests.support.workers import running, status
 
 OUR_PORT, PEER_PORT = 28_050, 28_051
 SOURCE = Path(__file__).with_name("paced.c")
+RELAY = Path(__file__).with_name("modbus_relay.c")
+PEERS = ("pymodbus", "libmodbus")
 REGISTERS = 125
 # line -> baud of the device, bytes it sends at once, baud we are told, requests
 LINES = {"full speed": (2_000_000, 255, 115200, 400), "paced, 19200 baud": (19200, 1, 19200, 40)}
@@ -196,31 +198,43 @@ async def shared(folder: str, baud: int) -> Shared:
     return Shared(baud, requests * ideal_s / lasted, polled / requests, min(served), max(served), violations)
 
 
-def pymodbus(folder: str, name: str) -> list[Figure]:
+def peer_command(who: str, folder: str) -> list[str]:
+    if who == "pymodbus":
+        return [sys.executable, "-m", "tests.bench.pymodbus_forwarder"]
+    return [f"{folder}/relay"]
+
+
+def peer(who: str, folder: str, name: str) -> list[Figure]:
     baud, chunk, told, count = LINES[name]
     found = []
     with line(folder, "peer", baud, chunk) as (link, _):
-        command = [sys.executable, "-m", "tests.bench.pymodbus_forwarder", str(PEER_PORT), str(link), str(told)]
-        peer = subprocess.Popen(command, stdout=subprocess.PIPE)
+        command = [*peer_command(who, folder), str(PEER_PORT), str(link), str(told)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
         try:
-            assert peer.stdout is not None
-            peer.stdout.readline()
+            assert process.stdout is not None
+            process.stdout.readline()
             asked(PEER_PORT, 20, 0)
             for turn in range(ROUNDS):
-                before = cpu_ns(peer.pid)
+                before = cpu_ns(process.pid)
                 took = asked(PEER_PORT, count, 100 + turn * count)
-                used = (cpu_ns(peer.pid) - before) / 1000 / count
-                found.append(Figure(name, "pymodbus", used, used, statistics.median(took) * 1000))
+                used = (cpu_ns(process.pid) - before) / 1000 / count
+                found.append(Figure(name, who, used, used, statistics.median(took) * 1000))
         finally:
-            peer.kill()
-            peer.communicate()
+            process.kill()
+            process.communicate()
     return found
 
 
 def measured() -> tuple[list[list[Figure]], list[Shared]]:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["cc", "-O2", str(SOURCE), "-o", f"{folder}/paced", "-lutil"], check=True)
-        figures = [rounds for name in LINES for rounds in (uvloop.run(ours(folder, name)), pymodbus(folder, name))]
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libmodbus"], stdout=subprocess.PIPE, check=True)
+        relay = ["cc", "-O2", str(RELAY), "-o", f"{folder}/relay", *flags.stdout.decode().split()]
+        subprocess.run(relay, check=True)
+        figures = []
+        for name in LINES:
+            figures.append(uvloop.run(ours(folder, name)))
+            figures += [peer(who, folder, name) for who in PEERS]
         return figures, [uvloop.run(shared(folder, baud)) for baud in (9600, 19200)]
 
 
@@ -237,7 +251,9 @@ def run() -> Table:
         ("line", "gateway", "CPU us per request", "of it the core", "median ms", "mbusd 0.5, measured apart"),
         rows,
         f"FC03 of {REGISTERS} registers, one client, no memory of replies, best of {ROUNDS} rounds. Ours is two"
-        " processes: core and worker. mbusd with its defaults, and with `-R 1`; it cannot be installed here. "
+        " processes: core and worker; it judges, records, shares the line and keeps t3.5. The gateway made of libmodbus"
+        " (`modbus_relay.c`) does none of that: one client, one line, no silence between frames; it shows what the"
+        " system calls alone cost. mbusd with its defaults, and with `-R 1`; it cannot be installed here. "
         + " ".join(_sentence(one) for one in crowds),
     )
 

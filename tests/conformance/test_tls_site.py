@@ -30,12 +30,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("init", str(path), "--name", "127.0.0.1"),
         ("client", str(path), "scada-1"),
         ("client", str(path), "scada-2"),
+        ("client", str(path), "left"),
     ):
         done = cli("tls", *words)
         assert done.returncode == 0, done.stderr
     mapping = modbus_mapping(PORT)
     tls = {"certificate": "var/tls/server.pem", "key": "var/tls/server.key", "client_ca": "var/tls/ca.pem"}
-    mapping["listener"]["tls"] = tls
+    mapping["listener"]["tls"] = {**tls, "client_crl": "var/tls/crl.pem"}
     (folder / "modbus.yaml").write_text(yaml.safe_dump(mapping))
     return path
 
@@ -182,3 +183,49 @@ def test_the_security_report_says_what_protects_what_and_nothing_secret(bridge: 
     assert report["identities"][0]["users"] == "scada-1"
     assert "PRIVATE KEY" not in told.stdout
     assert "technician" in bridge.cli("security", str(bridge.site)).stdout
+
+
+def test_a_revoked_client_is_turned_away_and_its_connection_ends_while_the_others_are_served(
+    bridge: RunningBridge,
+) -> None:
+    #
+    pid = worker_pid(bridge)
+    reply, *_ = ask(context(bridge.site, "left"), READ)
+    with (
+        socket.create_connection(("127.0.0.1", PORT), timeout=10) as raw,
+        context(bridge.site, "left").wrap_socket(raw, server_hostname="127.0.0.1") as held,
+    ):
+        held.sendall(tcp_frame(7, UNIT, READ))
+        assert held.recv(64)
+        done = bridge.cli("tls", "revoke", str(bridge.site), "left")
+        try:
+            end = held.recv(64)
+        except ConnectionError:
+            end = b""
+    for _ in range(3):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            ask(context(bridge.site, "left"), READ)
+    other, *_ = ask(context(bridge.site, "scada-1"), READ)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert reply[0] == other[0] == 3
+    assert end == b""
+    assert ("tls", "revoked") in {(r["kind"], r["result"]) for r in bridge.audit()}
+    assert worker_pid(bridge) == pid
+
+
+def worker_pid(bridge: RunningBridge) -> int:
+    status = yaml.safe_load(bridge.cli("status", str(bridge.site), "--json").stdout)
+    return next(int(server["pid"]) for server in status["servers"] if server["name"] == "modbus")
+
+
+def test_a_list_of_another_authority_is_refused_with_its_line(bridge: RunningBridge) -> None:
+    folder = bridge.site.parent / "var" / "tls"
+    whole = (folder / "crl.pem").read_bytes()
+    (folder / "crl.pem").write_bytes((folder / "ca.pem").read_bytes())
+    done = bridge.cli("check", str(bridge.site))
+    (folder / "crl.pem").write_bytes(whole)
+
+    assert done.returncode == 2
+    assert "listener.tls.client_crl: " in done.stderr
+    assert "expected a list of revoked certificates in PEM" in done.stderr

@@ -1,18 +1,21 @@
 """`meterbridge user`, with and without a running bridge; a canary password that appears nowhere."""
 
+import re
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from tests.support.bridge_site import RunningBridge, cli, modbus_mapping, running_bridge, site_files
+from tests.support.web_site import trusting_anybody
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120)]
-PORT, SIMULATOR_PORT, SYSLOG_PORT = 27070, 27071, 27072
-CANARY, CANARY_2 = "canary-kJ81-first", "canary-zP42-second"
+PORT, SIMULATOR_PORT, SYSLOG_PORT, WEB_PORT = 27070, 27071, 27072, 27073
+CANARY, CANARY_2, CANARY_3 = "canary-kJ81-first", "canary-zP42-second", "canary-Qw73-wrong"
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +23,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     access = {"roles": {"janitor": {"rights": ["read"]}}, "passwords": {"min_length": 10}}
     services = {"syslog": {"host": "127.0.0.1", "port": SYSLOG_PORT}}
     folder = tmp_path_factory.mktemp("users") / "site"
-    return site_files(folder, access, {"modbus": modbus_mapping(PORT)}, services=services)
+    console = {"listener": {"port": WEB_PORT, "bind": "127.0.0.1"}}
+    return site_files(folder, access, {"modbus": modbus_mapping(PORT), "web": console}, services=services)
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +91,29 @@ def test_what_cannot_be_done_is_told_without_the_password(
     assert "Traceback" not in done.stderr
 
 
+def logged_in(user: str, password: str) -> str:
+    """Log in at the console; return what it answers, pages for whoever is in included."""
+    with httpx.Client(base_url=f"https://127.0.0.1:{WEB_PORT}", verify=trusting_anybody(), timeout=20) as browser:
+        found = re.search(r'name="token" value="([0-9a-f]{64})"', browser.get("/login").text)
+        assert found
+        login = {"user": user, "password": password, "token": found[1]}
+        answer = browser.post("/login", data=login, headers={"origin": str(browser.base_url).rstrip("/")})
+        return answer.text + str(answer.headers) + browser.get("/").text + browser.get("/events").text
+
+
 def test_a_password_appears_in_no_file_log_export_or_json(bridge: RunningBridge) -> None:
     # BARS S6
     where, out = str(bridge.site), bridge.site.parent / "exported"
-    shown = ""
+    shown = "".join(logged_in(user, password) for user in ("anna", "nobody") for password in (CANARY_2, CANARY_3))
+    # a password where a name is expected is a mistake that people make
+    shown += bridge.cli("user", "lock", where, "anna").stdout
+    shown += logged_in("anna", CANARY_2)
+    assert bridge.cli("user", "unlock", where, "anna").returncode == 0
     for words in (
         ("status", where, "--json"),
         ("points", where, "--live", "--json"),
         ("audit", "show", where, "--json"),
+        ("security", where, "--json"),
         ("user", "list", where, "--json"),
         ("export", "modbus-map", where, "--out", str(out)),
         ("check", where),
@@ -106,13 +125,14 @@ def test_a_password_appears_in_no_file_log_export_or_json(bridge: RunningBridge)
     written = b"".join(path.read_bytes() for path in files)
 
     assert len(files) > 5
-    for canary in (CANARY, CANARY_2):
+    assert b"login" in written
+    for canary in (CANARY, CANARY_2, CANARY_3):
         assert canary not in shown
         assert canary.encode() not in written
 
 
 def test_the_audit_goes_to_syslog_with_its_place_in_the_chain(bridge: RunningBridge, collector: socket.socket) -> None:
-    # BARS S6
+    # BARS S6, X-14
     assert bridge.write("landlord.active_energy_import", "0").returncode == 1
     record = next(r for r in bridge.audit() if r["target"] == "landlord.active_energy_import")
     message = ""

@@ -4,10 +4,12 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import psutil
 import pytest
+import yaml
 from pymodbus.client import ModbusTcpClient
 
 from tests.support.bridge_site import RunningBridge, modbus_mapping, running_bridge, site_files
@@ -197,3 +199,57 @@ def test_a_reload_that_tries_to_open_a_billed_point_is_refused_and_recorded(brid
     assert "nobody may ever write it" in refused.stdout + refused.stderr
     assert (newest(bridge)["kind"], newest(bridge)["result"]) == ("configuration", "refused")
     assert bridge.write("landlord.demand_interval", "15").returncode == 0
+
+
+def listening(bridge: RunningBridge) -> dict[str, set[tuple[str, int]]]:
+    """Return the TCP and UDP ports that the core, and its children together, have open."""
+    core = psutil.Process(bridge.process.pid)
+    found = {}
+    for name, processes in (("core", [core]), ("children", core.children(recursive=True))):
+        sockets = [c for process in processes for c in process.net_connections("inet")]
+        found[name] = {
+            (c.laddr.ip, c.laddr.port) for c in sockets if c.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
+        }
+    return found
+
+
+def test_the_core_opens_no_port_and_a_server_only_that_of_its_mapping(bridge: RunningBridge) -> None:
+    # X-07: what nobody configured is off, and a listener is reached where its mapping says
+    assert listening(bridge) == {"core": set(), "children": {("127.0.0.1", PORT)}}
+
+
+def test_servers_are_switched_moved_and_off_while_clients_of_the_others_stay(
+    bridge: RunningBridge, client: ModbusTcpClient
+) -> None:
+    # X-08
+    folder, whole = bridge.site.parent, bridge.site.read_text()
+    site = yaml.safe_load(whole)
+    site["projections"]["gateway"] = "gateway.yaml"
+    told = []
+    try:
+        for port in (PORT + 5, PORT + 6, PORT):
+            (folder / "gateway.yaml").write_text(yaml.safe_dump({"listener": {"port": port}}))
+            bridge.site.write_text(yaml.safe_dump(site))
+            done = bridge.cli("reload", str(bridge.site))
+            told.append((done.returncode, done.stdout + done.stderr))
+            if not done.returncode:
+                open_now = {("127.0.0.1", PORT), ("127.0.0.1", port)}
+                wait_for(lambda wanted=open_now: listening(bridge)["children"] == wanted)  # type: ignore[misc]
+            assert not client.read_holding_registers(0, count=4, device_id=UNIT).isError()
+    finally:
+        bridge.site.write_text(whole)
+        off = bridge.cli("reload", str(bridge.site))
+    wait_for(lambda: listening(bridge)["children"] == {("127.0.0.1", PORT)})
+
+    assert [code for code, _ in told] == [0, 0, 2]
+    assert f"expected a port of its own, found {PORT} which gateway has" in told[2][1]
+    assert off.returncode == 0
+    assert client.connected
+    assert not client.read_holding_registers(0, count=4, device_id=UNIT).isError()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)

@@ -173,7 +173,7 @@ async def test_an_exception_of_the_device_is_passed_on_at_once(tmp_path: Path) -
 
 
 async def test_a_client_is_served_at_once_among_300_attackers(tmp_path: Path) -> None:
-    # BARS R4
+    # BARS R4, X-15
     loop, took = asyncio.get_running_loop(), list[float]()
     async with gateway(tmp_path, PORT, SITE) as running, await RawClient.connect(running.port) as client:
         swarm = Swarm(PORT)

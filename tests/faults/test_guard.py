@@ -14,8 +14,9 @@ import pytest
 from bridge.core.listener import Listener, Tls
 from bridge.host.connection import UNREAD_MOST
 from bridge.host.guard import Guard
+from bridge.host.visits import OwnVisits
 from tests.support.certificates import Authority
-from tests.support.guarded import Client, Swarm, guarded, refused
+from tests.support.guarded import Client, Lines, Swarm, guarded, refused
 from tests.support.workers import until
 
 _TRY = """
@@ -89,7 +90,7 @@ async def test_who_speaks_when_the_last_seat_is_gone_gets_no_answer() -> None:
     assert answers == ["second", "", "still"]
 
 
-async def test_strangers_are_refused_by_network() -> None:  # BARS S4
+async def test_strangers_are_refused_by_network() -> None:  # X-09, BARS S4
     listener = Listener(port=0, networks=("127.0.0.2/32", "::1/128"))
     async with guarded(listener) as opened:
         stranger_refused = await refused(opened.listener.port)
@@ -329,3 +330,28 @@ async def test_the_any_address_of_ipv6_serves_ipv4_too() -> None:
         await six.close()
 
     assert answers == ["hello", "hello"]
+
+
+async def test_a_probe_of_our_own_needs_no_certificate_and_everybody_else_does(tmp_path: Path) -> None:  # BARS S5, S10
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("server")
+    tls = Tls(certificate=str(certificate), key=str(key), client_ca=str(authority.file))
+    context = authority.client_context()
+    visits = OwnVisits()
+    counters: dict[str, int] = {}
+    listener = await Guard(counters, visits).stream(Lines, Listener(port=0, tls=tls))
+    with contextlib.closing(listener):
+
+        async def ask() -> bytes:
+            async with asyncio.timeout(5):
+                reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, ssl=context)
+                with contextlib.closing(writer):
+                    writer.write(b"hello\n")
+                    return await reader.readline()
+
+        with visits.visiting():
+            assert await ask() == b"hello\n"
+        with pytest.raises((OSError, AssertionError)):
+            assert await ask() == b"hello\n"
+
+    assert counters["refused_tls"] == 1

@@ -39,6 +39,7 @@ async def answer(sock: socket.socket, port: int, data: bytes) -> bytes:
 
 
 async def test_a_flood_from_one_peer_leaves_the_others_their_answers() -> None:  # BARS L3
+    #
     counters: dict[str, int] = {}
     echo = Echo()
     listener = await Guard(counters).datagram(lambda: echo, Listener(port=0, peer_rate=20))
@@ -64,6 +65,7 @@ async def test_a_flood_from_one_peer_leaves_the_others_their_answers() -> None: 
 
 
 async def test_datagrams_of_strangers_reach_nobody() -> None:  # BARS S4
+    #
     counters: dict[str, int] = {}
     echo = Echo()
     listener = await Guard(counters).datagram(lambda: echo, Listener(port=0, networks=("127.0.0.2",)))

@@ -51,7 +51,14 @@ class Core:
         self.written: list[bytes] = []
 
     async def exchange(
-        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+        self,
+        channel: str,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float = 0.0,
+        identity: str = "",
     ) -> bytes:
         if not only_reads(pdu):
             self.written.append(pdu)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from bridge.core.command import Mode
 from bridge.projections.dnp3.controls import CommandStatus, Control
 from bridge.projections.dnp3.link import LinkDecoder
 from bridge.projections.dnp3.objects import PointType
@@ -83,12 +84,8 @@ class FakeBackend:
     def refused(self, target: str, reason: str) -> None:
         self.refusals.append((target, reason))
 
-    def select(self, control: Control) -> CommandStatus:
-        self.log.append(("select", control.index))
-        return CommandStatus.SUCCESS if control.index < 10 else CommandStatus.OUT_OF_RANGE
-
-    def operate(self, control: Control, ticket: int) -> CommandStatus | None:
-        self.log.append(("operate", control))
+    def control(self, control: Control, mode: Mode, ticket: int) -> CommandStatus | None:
+        self.log.append(("select" if mode is Mode.SELECT else "operate", control))
         if self.slow:
             return None
         return CommandStatus.SUCCESS if control.index < 10 else CommandStatus.OUT_OF_RANGE

@@ -72,6 +72,20 @@ class TableCore:
             "exports": {"modbus": ["map"]},
             "export": [{"name": "map.csv", "text": "YQ=="}],
             "frames": [],
+            "traffic": [
+                {
+                    "client": "10.0.0.9",
+                    "device": facts.devices[0].id,
+                    "channel": "riser",
+                    "unit": 1,
+                    "function": 3,
+                    "address": 100,
+                    "count": 2,
+                    "requests": 77,
+                    "failed": 0,
+                    "last_utc_ns": 1_700_000_000_000_000_000,
+                }
+            ],
             "registers": [{"function": 3, "address": 0, "data": "AAEAAg==", "utc_ns": 1_700_000_000_000_000_000}],
             "events": {"last": 7, "events": [event | {"device": "", "text": "started", "user": ""}]},
         }

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from bridge.core.clock import SystemClock
-from bridge.core.command import Command, CommandResult, Outcome
+from bridge.core.command import Command, CommandResult, Mode, Outcome
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.core.listener import Listener
 from bridge.core.point import Kind, PointDef, Sample
@@ -64,6 +64,8 @@ class StoreWriter:
         self.seen.append(command)
         if isinstance(command.value, float) and command.value < 0:
             await asyncio.Event().wait()
+        if command.mode is Mode.SELECT:
+            return CommandResult(Outcome.DONE)
         self.store.publish([(command.index, Sample(command.value, Quality.GOOD, 1, 1))])
         return CommandResult(Outcome.DONE)
 
@@ -77,7 +79,14 @@ class FakeLines:
         self.order: list[str] = []
 
     async def exchange(
-        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+        self,
+        channel: str,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float = 0.0,
+        identity: str = "",
     ) -> bytes:
         async def transact() -> bytes:
             self.order.append(user)

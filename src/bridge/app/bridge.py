@@ -158,7 +158,7 @@ class Bridge:
         self._followers = Followers(self.store, field.refresh)
         self._staleness = staleness
         self.commands.start(group)
-        lines = self.commands.lines(field.channels, field.timeout_s)
+        lines = self.commands.lines(field.channels, field.timeout_s, field.overheard)
         services = Services(
             self.store,
             self.commands.router,

@@ -65,7 +65,7 @@ class TlsFolder:
             key = ec.generate_private_key(ec.SECP256R1())
             subject = _name(f"{site} authority")
             usage = _key_usage(signs_certificates=True)
-            built = self._builder(subject, subject, key.public_key(), CA_DAYS)
+            built = self._builder(subject, subject, key.public_key(), key.public_key(), CA_DAYS)
             built = built.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             self._save(CA_KEY, _pem(key))
             self._save(CA, built.add_extension(usage, critical=True).sign(key, hashes.SHA256()).public_bytes(_PEM))
@@ -133,18 +133,24 @@ class TlsFolder:
     ) -> bytes:
         authority = load_certificates(self.path / CA)[0]
         authority_key = load_key(self.path / CA_KEY)
-        built = self._builder(subject, authority.subject, key.public_key(), days)
+        assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
+        built = self._builder(subject, authority.subject, key.public_key(), authority_key.public_key(), days)
         built = built.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         built = built.add_extension(_key_usage(signs_certificates=False), critical=True)
         built = built.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
         if names:
             built = built.add_extension(x509.SubjectAlternativeName(_alternatives(names)), critical=False)
-        assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
         return built.sign(authority_key, hashes.SHA256()).public_bytes(_PEM)
 
     def _builder(
-        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+        self,
+        subject: x509.Name,
+        issuer: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        issuer_key: ec.EllipticCurvePublicKey,
+        days: int,
     ) -> x509.CertificateBuilder:
+        """The key identifiers are those of RFC 5280, 4.2.1: strict clients (Python 3.13) refuse a chain without."""
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -153,6 +159,8 @@ class TlsFolder:
             .serial_number(x509.random_serial_number())
             .not_valid_before(self._now - _BEFORE)
             .not_valid_after(self._now + timedelta(days=days))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
         )
 
 

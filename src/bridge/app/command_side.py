@@ -5,7 +5,7 @@ import logging
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
-from bridge.app.lines import FieldLines, TimeoutOf
+from bridge.app.lines import FieldLines, Overheard, TimeoutOf
 from bridge.commands.audit import Audit, OnRecord, utc_text
 from bridge.commands.audit_files import AuditFiles
 from bridge.commands.chain import Fact, Record
@@ -63,9 +63,9 @@ class CommandSide:
         if self._lines is not None:
             self._lines.policy = self._raw
 
-    def lines(self, channels: Mapping[str, FieldChannel], timeout_of: TimeoutOf) -> FieldLines:
-        """Return what the gateway's worker may ask of the lines."""
-        self._lines = FieldLines(channels, self._clock, self._raw, self.audit, timeout_of)
+    def lines(self, channels: Mapping[str, FieldChannel], timeout_of: TimeoutOf, overheard: Overheard) -> FieldLines:
+        """Return what the gateway's worker may ask of the lines. `overheard`: who sees what devices answer it."""
+        self._lines = FieldLines(channels, self._clock, self._raw, self.audit, timeout_of, overheard)
         return self._lines
 
     def start(self, group: asyncio.TaskGroup) -> None:

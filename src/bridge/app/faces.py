@@ -149,13 +149,12 @@ def _project(file: ProjectionFile, site: SiteFacts, numbers: Numbers) -> Face:
 
 def _beside(file: ProjectionFile) -> None:
     """Take the TLS files that a mapping names for files beside it: the worker runs in another folder."""
-    listener = file.marked.data.get("listener") if isinstance(file.marked.data, dict) else None
-    tls = listener.get("tls") if isinstance(listener, dict) else None
-    if not isinstance(tls, dict):
-        return
-    for key in ("certificate", "key", "client_ca"):
-        if isinstance(tls.get(key), str) and tls[key]:
-            tls[key] = str(file.path.parent.absolute() / tls[key])
+    data = file.marked.data if isinstance(file.marked.data, dict) else {}
+    for listener in data.values():
+        tls = listener.get("tls") if isinstance(listener, dict) else None
+        for key in ("certificate", "key", "client_ca", "client_crl"):
+            if isinstance(tls, dict) and isinstance(tls.get(key), str) and tls[key]:
+                tls[key] = str(file.path.parent.absolute() / tls[key])
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -123,6 +123,12 @@ class FieldSide:
                 return device.limits.timeout_s
         return running.config.timeout_s or DEFAULT_TIMEOUT_S
 
+    def overheard(self, channel: str, unit_id: int, request: bytes, reply: bytes) -> None:
+        """Take what a device has just answered to a client of the gateway."""
+        running = self._running.get(channel)
+        if running is not None:
+            running.poller.overheard(unit_id, request, reply)
+
     def poller_of(self, device: str) -> ChannelPoller | None:
         """Return who polls `device`."""
         for running in self._running.values():

@@ -27,10 +27,14 @@ from bridge.modbus.request import Effect
 log = logging.getLogger("bridge.app")
 # what `access:` calls the asker of raw requests
 PROTOCOL, TUNNEL_PROTOCOL = "gateway", "ethergate"
+# reads of the four tables
+OVERHEARD = frozenset({1, 2, 3, 4})
 # clients remembered: more than are connected at once
 _ORIGINS_KEPT = 256
 # (channel, unit id) -> s the device may take
 TimeoutOf = Callable[[str, int], float]
+# channel, unit id, request, reply: of reads that a device has answered
+Overheard = Callable[[str, int, bytes, bytes], None]
 # s; a client of the gateway never waits longer than this for one device
 MAX_TURNAROUND_S = 15.0
 
@@ -51,15 +55,24 @@ class FieldLines:
         policy: RawJudge,
         audit: Audit,
         timeout_of: TimeoutOf = lambda channel, unit_id: MAX_TURNAROUND_S,
+        overheard: Overheard = lambda channel, unit_id, request, reply: None,
     ) -> None:
         self._channels, self._clock, self._audit, self._timeout_of = channels, clock, audit, timeout_of
+        self._overheard = overheard
         # exchanged by a reload
         self.policy = policy
         # by user: to parse an address costs 12 us, as much as the policy and the arbiter together
-        self._origins: dict[str, Origin] = {}
+        self._origins: dict[tuple[str, str], Origin] = {}
 
     async def exchange(
-        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+        self,
+        channel: str,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float = 0.0,
+        identity: str = "",
     ) -> bytes:
         """See `core.ports.RawLinePort`."""
         asked = self._channels.get(channel)
@@ -68,22 +81,26 @@ class FieldLines:
         if not pdu:
             raise RawRefused(RawFailure.REFUSED_BY_POLICY, "expected a function")
         timeout_s = timeout_s or self._timeout_of(channel, unit_id)
-        decision = self.policy.judge(pdu, unit_id, channel, self._origin(user))
+        origin = self._origin(user, identity)
+        decision = self.policy.judge(pdu, unit_id, channel, origin)
         if decision.refusal is not None:
             await self._audit.refused(
-                _fact(channel, user, unit_id, pdu, decision, "refused_by_policy", decision.refusal)
+                _fact(channel, origin, unit_id, pdu, decision, "refused_by_policy", decision.refusal)
             )
             raise RawRefused(RawFailure.REFUSED_BY_POLICY, decision.refusal)
         if decision.effect is Effect.READ:
-            return await self._ask(asked, user, unit_id, pdu, deadline_ns, timeout_s)
-        return await self._write(asked, user, unit_id, pdu, deadline_ns, timeout_s, decision)
+            reply = await self._ask(asked, user, unit_id, pdu, deadline_ns, timeout_s)
+            if pdu[0] in OVERHEARD:
+                self._overheard(channel, unit_id, pdu, reply)
+            return reply
+        return await self._write(asked, user, origin, unit_id, pdu, deadline_ns, timeout_s, decision)
 
-    def _origin(self, user: str) -> Origin:
-        origin = self._origins.get(user)
+    def _origin(self, user: str, identity: str) -> Origin:
+        origin = self._origins.get((user, identity))
         if origin is None:
             if len(self._origins) >= _ORIGINS_KEPT:
                 self._origins.clear()
-            origin = self._origins[user] = Origin(PROTOCOL, _host(user), "")
+            origin = self._origins[user, identity] = Origin(PROTOCOL, _host(user), identity)
         return origin
 
     @contextlib.asynccontextmanager
@@ -106,6 +123,7 @@ class FieldLines:
         self,
         asked: FieldChannel,
         user: str,
+        origin: Origin,
         unit_id: int,
         pdu: bytes,
         deadline_ns: int,
@@ -114,7 +132,7 @@ class FieldLines:
     ) -> bytes:
         """Record that it starts, send it, record what the device said."""
         try:
-            started = await self._audit.note(_fact(asked.name, user, unit_id, pdu, decision, "started"))
+            started = await self._audit.note(_fact(asked.name, origin, unit_id, pdu, decision, "started"))
         except OSError as exc:
             raise RawRefused(RawFailure.REFUSED_BY_POLICY, "the audit cannot be written") from exc
         result = RawFailure.TIMED_OUT.value
@@ -125,7 +143,7 @@ class FieldLines:
             result = exc.failure.value
             raise
         finally:
-            await self._note(_fact(asked.name, user, unit_id, pdu, decision, result, of=started.n))
+            await self._note(_fact(asked.name, origin, unit_id, pdu, decision, result, of=started.n))
         return reply
 
     async def _note(self, fact: Fact) -> None:
@@ -138,12 +156,13 @@ class FieldLines:
     async def _ask(
         self, asked: FieldChannel, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float
     ) -> bytes:
-        left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9
+        now = self._clock.monotonic_ns
+        left_s = (deadline_ns - now()) / 1e9
         if left_s <= 0:
             raise RawRefused(RawFailure.TIMED_OUT)
         wait_s = min(timeout_s, left_s, MAX_TURNAROUND_S)
         try:
-            return await asked.ask(Use.GATEWAY, user, unit_id, pdu, wait_s, attempts=1)
+            return await asked.ask(Use.GATEWAY, user, unit_id, pdu, wait_s, 1, lambda: now() >= deadline_ns)
         except FieldError as exc:
             raise refused(exc) from exc
 
@@ -156,7 +175,7 @@ def _host(user: str) -> str:
 
 def _fact(
     channel: str,
-    user: str,
+    origin: Origin,
     unit_id: int,
     pdu: bytes,
     decision: RawDecision,
@@ -169,7 +188,8 @@ def _fact(
         result=result,
         target=f"{channel} unit {unit_id}",
         protocol=PROTOCOL,
-        peer=_host(user),
+        peer=origin.peer,
+        user=origin.user,
         role=decision.role,
         new=pdu.hex(" "),
         reason=reason,

@@ -13,6 +13,7 @@ from bridge.app.bridge import Bridge
 from bridge.app.check import check_site
 from bridge.app.control import control_handlers
 from bridge.app.export import NothingToExport, export_site, exports_of
+from bridge.app.gateway_traffic import traffic_rows
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger
 from bridge.control.protocol import ControlError
 from bridge.core.errors import ConfigErrors, OperationRefused
@@ -45,6 +46,7 @@ class Operations:
             "numbers": self._numbers,
             "check": self._check,
             "frames": self._traces.frames,
+            "traffic": self._traffic,
             "exports": self._exports,
             "export": self._export,
         }
@@ -117,6 +119,12 @@ class Operations:
 
     async def _check(self, _: Mapping[str, str]) -> Any:
         return msgspec.to_builtins(await asyncio.to_thread(check_site, self._bridge.site, self._bridge.clock.utc_ns()))
+
+    async def _traffic(self, arguments: Mapping[str, str]) -> Any:
+        """Who asks what through the gateway, of one channel or all."""
+        channel = arguments.get("channel", "")
+        rows = await asyncio.to_thread(traffic_rows, self._bridge.config)
+        return [row for row in rows if channel in ("", row["channel"])]
 
     async def _exports(self, _: Mapping[str, str]) -> Any:
         return {face.name: sorted(exports_of(face)) for face in self._bridge.servers()}

@@ -6,6 +6,7 @@ from typing import Any
 from bridge.app.faces import Face
 from bridge.commands.users import UserError, UserFile
 from bridge.config.model import SiteConfig
+from bridge.core.listener import Listener
 from bridge.core.ports import Transport
 from bridge.core.rights import ROLES, Right, right_to_write
 
@@ -16,7 +17,7 @@ def security_report(config: SiteConfig, faces: Sequence[Face]) -> Report:
     """Return the report; every section is a list of rows."""
     return {
         "site": config.file.site.name,
-        "listeners": [_listener(face) for face in faces],
+        "listeners": [_listener(face, listener) for face in faces for listener in face.projected.listeners],
         "roles": _roles(config),
         "identities": [
             {
@@ -55,11 +56,11 @@ def security_report(config: SiteConfig, faces: Sequence[Face]) -> Report:
     }
 
 
-def _listener(face: Face) -> Report:
-    listener = face.listener
+def _listener(face: Face, listener: Listener) -> Report:
     tls = "none"
     if listener.tls is not None:
         tls = "with client certificates" if listener.tls.client_ca else "yes"
+        tls += ", revocable" if listener.tls.client_crl else ""
     return {
         "server": face.name,
         "address": f"{listener.bind}:{listener.port}/{face.projected.transport.value}",
@@ -86,12 +87,12 @@ def _users(config: SiteConfig) -> list[Report]:
 def _notes(config: SiteConfig, faces: Sequence[Face]) -> list[Report]:
     """What a careful person would look at first."""
     notes: list[str] = []
-    for face in faces:
-        everywhere = face.listener.bind in ("0.0.0.0", "::", "")
-        if everywhere and not face.listener.networks:
-            notes.append(f"{face.name} listens on every address and for every network")
-        if face.listener.tls is None and not face.listener.bind.startswith("127."):
-            notes.append(f"{face.name} is not encrypted: keep it in a protected network")
+    for name, listener in [(face.name, listener) for face in faces for listener in face.projected.listeners]:
+        where = f"{name}, port {listener.port},"
+        if listener.bind in ("0.0.0.0", "::", "") and not listener.networks:
+            notes.append(f"{where} listens on every address and for every network")
+        if listener.tls is None and not listener.bind.startswith("127."):
+            notes.append(f"{where} is not encrypted: keep it in a protected network")
     for i, identity in enumerate(config.access.identities):
         if not identity.networks and not identity.users and identity.protocol != "cli":
             notes.append(f"identity {i} gives the role {identity.role} to everybody who reaches {identity.protocol}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bridge.app.certificates import TlsError, check_pair, load_certificates
 from bridge.app.faces import Face
+from bridge.app.revocation import check_list
 from bridge.config.marked import Path as MarkedPath
 from bridge.core.errors import ConfigError
 
@@ -30,6 +31,11 @@ def tls_faults(faces: Iterable[Face], utc_ns: int) -> list[ConfigError]:
                 if tls.client_ca:
                     where = ("listener", "tls", "client_ca")
                     load_certificates(Path(tls.client_ca))
+                if tls.client_crl:
+                    where = ("listener", "tls", "client_crl")
+                    if not tls.client_ca:
+                        raise TlsError("expected client_ca as well: only its clients have certificates")
+                    check_list(Path(tls.client_crl), Path(tls.client_ca), now)
             except TlsError as exc:
                 faults.append(face.file.marked.error(where, str(exc)))
                 continue

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bridge.app.gateway_traffic import traffic_rows
 from bridge.cli.options import Json, Site
 from bridge.cli.output import Exit, complain, form, reporting, show, show_json, stop
 from bridge.config.load import load_site
@@ -97,8 +98,24 @@ def write(
             stop(Exit.FAILED)
 
 
+def traffic(
+    site: Site,
+    device: Annotated[str, typer.Option(help="only this device")] = "",
+    json: Json = False,
+) -> None:
+    """Show who reads what through the gateway, the busiest first; up to 10 s old."""
+    with reporting():
+        rows = [row for row in traffic_rows(load_site(site)) if device in ("", row["device"])]
+        columns = ("client", "device", "channel", "unit", "function", "address", "count", "requests", "failed", "last")
+        show([row | {"last": _utc_text(row["last_utc_ns"])} for row in rows], columns, "Gateway", form(json))
+
+
 def _timed(row: dict[str, Any]) -> dict[str, Any]:
     """Add the source time as text."""
-    at_ns = row["source_ns"]
+    return row | {"time": _utc_text(row["source_ns"])}
+
+
+def _utc_text(at_ns: int) -> str:
+    """Return a time as text, whole seconds; "" for never."""
     stamp = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).isoformat() if at_ns else ""
-    return row | {"time": stamp.replace("+00:00", "Z")}
+    return stamp.replace("+00:00", "Z")

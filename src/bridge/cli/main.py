@@ -18,6 +18,7 @@ from bridge.cli import (
     trace,
     user,
     verify,
+    wipe,
 )
 
 
@@ -46,11 +47,13 @@ def build() -> typer.Typer:
     app.command("events")(alarms.events)
     app.command("trace")(trace.trace)
     app.command("scan")(scan.scan)
+    app.command("traffic")(live.traffic)
     app.command("probe")(scan.probe)
     app.command("verify")(verify.verify)
     app.command("security")(security.security)
     app.command("export")(export.export)
     app.command("import")(sheets.import_csv)
+    app.command("wipe")(wipe.wipe)
     app.add_typer(audit.app)
     app.add_typer(tls.app)
     app.add_typer(user.app)

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.app.certificates import CA, CERTIFICATE, Facts, TlsFolder
+from bridge.app.certificates import CA, CERTIFICATE, Facts, TlsError, TlsFolder
+from bridge.app.revocation import CRL, begin
+from bridge.app.revocation import revoke as revoke_certificate
 from bridge.cli.options import Json, Site
 from bridge.cli.output import form, reporting, say, show
 from bridge.cli.user import record
@@ -28,7 +30,9 @@ def init(site: Site, name: Names) -> None:
     """Make an authority of the site's own and a certificate of it for the bridge."""
     with reporting():
         config = load_site(site)
-        facts = _folder(config).init(config.file.site.name, name)
+        folder = _folder(config)
+        facts = folder.init(config.file.site.name, name)
+        begin(folder, SystemClock().utc_ns())
         record(config, "tls", "made", facts.fingerprint)
         _explain(facts)
 
@@ -64,6 +68,26 @@ def client(site: Site, user: Annotated[str, typer.Argument(help="the user the cl
         certificate, key = _folder(config).client(user)
         record(config, "tls", "client made", user)
         say(f"{certificate}\n{key}")
+
+
+@app.command("revoke")
+def revoke(
+    site: Site,
+    user: Annotated[str, typer.Argument(help="the user of `tls client`")] = "",
+    certificate: Annotated[
+        Path | None, typer.Option(help="a certificate of the site's authority, in its place")
+    ] = None,
+) -> None:
+    """Make a client certificate count no more; servers that name the list as `client_crl` follow within a second."""
+    with reporting():
+        config = load_site(site)
+        folder, now_ns = _folder(config), SystemClock().utc_ns()
+        if bool(user) == (certificate is not None):
+            raise TlsError("expected a user or --certificate")
+        path = certificate or folder.path / f"client-{user}.pem"
+        fingerprint = revoke_certificate(folder, path, now_ns)
+        record(config, "tls", "revoked", f"{user} {fingerprint}".strip())
+        say(f"{path}: revoked in {folder.path / CRL}")
 
 
 @app.command("show")

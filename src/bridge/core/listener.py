@@ -11,11 +11,15 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """PEM files. `client_ca`: only clients with a certificate of this authority may connect."""
+    """
+    PEM files. `client_ca`: only clients with a certificate of this authority may connect. `client_crl`: its list of
+    certificates that count no more; taken over within a second when it changes, and then everybody connects anew.
+    """
 
     certificate: str
     key: str
     client_ca: str = ""
+    client_crl: str = ""
 
 
 class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

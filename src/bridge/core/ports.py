@@ -103,12 +103,20 @@ class Tunnels(Protocol):
 
 class RawLinePort(Tunnels, Protocol):
     async def exchange(
-        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+        self,
+        channel: str,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float = 0.0,
+        identity: str = "",
     ) -> bytes:
         """
         Send one Modbus PDU to `unit_id` on `channel`; return the reply PDU (a device's exception included, b"" after
         a broadcast). `user` is the fairness key (one per TCP client). `deadline_ns`: CLOCK_MONOTONIC, the wait for the
-        line included. `timeout_s`: how long the device may take, 0 = its own time-out, or the channel's.
+        line included. `timeout_s`: how long the device may take, 0 = its own time-out, or the channel's. `identity`:
+        what the client has proved to be, for the policy and the audit; "" = nothing.
 
         Raises: RawRefused.
         """
@@ -136,6 +144,16 @@ class Relaying(Listening, Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Looks on at one relayed connection, without TLS; changes nothing and must not raise."""
+
+    def asked(self, data: bytes) -> None:
+        """What the client sends, as it comes."""
+        ...
+
+    def answered(self, data: bytes) -> None: ...
+
+
 class Listeners(Protocol):
     """The only way a worker opens a port: behind the guard (allow-list, caps, deadlines, TLS, peer rate)."""
 
@@ -154,13 +172,19 @@ class Listeners(Protocol):
         ...
 
     async def relay(
-        self, listener: Listener, host: str, port: int, is_whole: Callable[[bytes], bool] = ...
+        self,
+        listener: Listener,
+        host: str,
+        port: int,
+        is_whole: Callable[[bytes], bool] = ...,
+        watch: "Callable[[str], Watch] | None" = None,
     ) -> Relaying:
         """
         Serve TCP for a library that owns its socket: relay accepted connections to `host`:`port` on loopback.
 
         The library hears of a connection when `is_whole(bytes so far)` is true (default: with the first byte);
-        ValueError from it ends the connection. Something more must follow within `first_message_s`. Raises: OSError.
+        ValueError from it ends the connection. Something more must follow within `first_message_s`. `watch` makes who
+        looks on at a connection, by the client's address. Raises: OSError.
         """
         ...
 

@@ -40,6 +40,8 @@ class LineArbiter:
 
     def __init__(self, channel: str = "line", slots: int = 1) -> None:
         self._channel, self._slots = channel, slots
+        # cached: in Python 3.11 get_running_loop is a system call
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._queues: dict[Use, OrderedDict[str, deque[Ticket]]] = {use: OrderedDict() for use in Use}
         self._running = 0
         self._last = Use.GATEWAY
@@ -54,23 +56,34 @@ class LineArbiter:
 
     async def exchange(self, use: Use, user: str, transact: Callable[[], Awaitable[bytes]]) -> bytes:
         """Run `transact` when it is its turn. Raises: LineBusy."""
-        if self._lease is not None and self._others is Others.REFUSED:
-            raise self._busy()
-        if self._running >= self._slots or self._lease is not None:
-            ticket: Ticket = asyncio.get_running_loop().create_future()
-            self._queues[use].setdefault(user, deque()).append(ticket)
-            try:
-                await ticket
-            except asyncio.CancelledError:
-                if ticket.done() and not ticket.cancelled() and ticket.exception() is None:
-                    self._leave()
-                raise
-        else:
-            self._enter(use)
+        if not self.take(use):
+            await self.enter(use, user)
         try:
             return await transact()
         finally:
-            self._leave()
+            self.leave()
+
+    def take(self, use: Use) -> bool:
+        """Take a turn if the line is free; `leave` must follow. Raises: LineBusy."""
+        if self._lease is not None and self._others is Others.REFUSED:
+            raise self._busy()
+        if self._running >= self._slots or self._lease is not None:
+            return False
+        self._enter(use)
+        return True
+
+    async def enter(self, use: Use, user: str) -> None:
+        """Return when it is this user's turn; `leave` must follow. Raises: LineBusy."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        ticket: Ticket = self._loop.create_future()
+        self._queues[use].setdefault(user, deque()).append(ticket)
+        try:
+            await ticket
+        except asyncio.CancelledError:
+            if ticket.done() and not ticket.cancelled() and ticket.exception() is None:
+                self.leave()
+            raise
 
     @contextlib.asynccontextmanager
     async def lease(self, others: Others = Others.REFUSED) -> AsyncIterator[None]:
@@ -100,7 +113,8 @@ class LineArbiter:
         if use is not Use.COMMAND:
             self._last = use
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Give the turn to the next."""
         self._running -= 1
         self._hand_over()
 
@@ -109,7 +123,7 @@ class LineArbiter:
             if not self._running and not self._lease.done():
                 self._lease.set_result(None)
             return
-        while self._running < self._slots:
+        while self._running < self._slots and any(self._queues.values()):
             second = Use.POLL if self._last is Use.GATEWAY else Use.GATEWAY
             for use in (Use.COMMAND, second, self._last):
                 ticket = self._next_of(use)

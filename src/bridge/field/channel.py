@@ -46,7 +46,7 @@ class FieldChannel:
     ) -> None:
         self.name = name
         self._master, self._arbiter = master, arbiter
-        self._line = Line(master, arbiter, pacer)
+        self._line = Line(master, arbiter, pacer, name)
         self._broadcast, self._refusal = broadcast, refusal
 
     @property
@@ -58,19 +58,29 @@ class FieldChannel:
         """Whether somebody has the line for himself."""
         return self._arbiter.leased
 
-    async def ask(self, use: Use, user: str, unit_id: int, pdu: bytes, timeout_s: float, attempts: int = 2) -> bytes:
+    async def ask(
+        self,
+        use: Use,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        timeout_s: float,
+        attempts: int = 2,
+        late: Callable[[], bool] | None = None,
+    ) -> bytes:
         """
         Return the reply PDU, a device's exception included; b"" after a broadcast.
 
         `user`: the fairness key. `timeout_s`: from the end of the request to the start of the reply; `attempts`: how
-        often it may be sent. Raises: FieldError; ConnectFailed at once while the next attempt to connect is not due.
+        often it may be sent. `late`: whether it is not to be sent any more when its turn comes (LineBusy).
+        Raises: FieldError; ConnectFailed at once while the next attempt to connect is not due.
         """
         if not 0 <= unit_id <= 255 or not 1 <= len(pdu) <= MAX_PDU_LENGTH or not 1 <= pdu[0] < 0x80 or attempts < 1:
             raise RequestRefused(self.name, unit_id, "expected a function 1..127 and a PDU of 1..253 bytes")
         if self._refusal is not None:
             raise RequestRefused(self.name, unit_id, self._refusal)
         if unit_id != BROADCAST:
-            return await self._line.ask(use, user, unit_id, pdu, timeout_s, attempts)
+            return await self._line.ask(use, user, unit_id, pdu, timeout_s, attempts, late)
         if pdu[0] not in self._broadcast:
             raise RequestRefused(self.name, unit_id, f"function {pdu[0]} may not be broadcast on this channel")
         await self._arbiter.exchange(use, user, lambda: self._master.exchange(unit_id, pdu, timeout_s))

@@ -1,11 +1,11 @@
 """Ask a device through a shared line: turns, pauses, retries, and never a late reply taken for another."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bridge.core.clock import Clock
-from bridge.core.errors import BridgeError, ConnectionLost, FieldError, FramingError, Quarantined, ReplyTimeout
+from bridge.core.errors import ConnectionLost, FieldError, FramingError, LineBusy, Quarantined, ReplyTimeout
 from bridge.field.arbiter import LineArbiter as LineArbiter
 from bridge.field.arbiter import Use as Use
 from bridge.field.observe import FrameTap, LineCounters
@@ -36,10 +36,6 @@ class Master(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-class _TooEarly(BridgeError):
-    """The device still has its pause; the turn goes to the next."""
 
 
 class Pacer:
@@ -79,11 +75,24 @@ class Line:
     left. Where that is not possible (one register, writes) the wait for it passes without holding the line.
     """
 
-    def __init__(self, master: Master, arbiter: LineArbiter, pacer: Pacer | None = None) -> None:
-        self._master, self._arbiter, self._pacer = master, arbiter, pacer
+    def __init__(self, master: Master, arbiter: LineArbiter, pacer: Pacer | None = None, channel: str = "line") -> None:
+        self._master, self._arbiter, self._pacer, self._channel = master, arbiter, pacer, channel
 
-    async def ask(self, use: Use, user: str, unit_id: int, pdu: bytes, timeout_s: float, attempts: int = 2) -> bytes:
-        """Return the reply PDU (a device's exception included). Raises: FieldError after `attempts`."""
+    async def ask(
+        self,
+        use: Use,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        timeout_s: float,
+        attempts: int = 2,
+        late: Callable[[], bool] | None = None,
+    ) -> bytes:
+        """
+        Return the reply PDU (a device's exception included). Raises: FieldError after `attempts`.
+
+        `late`: whether nobody waits for the answer any more; looked at when the turn has come (LineBusy).
+        """
         failure: FieldError | None = None
         waits = MAX_WAITS
         while attempts > 0:
@@ -91,7 +100,7 @@ class Line:
             if wait_s > 0 and not await self._proves_order(use, user, unit_id, pdu, timeout_s):
                 await asyncio.sleep(self._master.quarantine_s(unit_id, pdu))
             try:
-                return await self._turn(use, user, unit_id, pdu, timeout_s)
+                return await self._turn(use, user, unit_id, pdu, timeout_s, late)
             except Quarantined:
                 waits -= 1
                 if not waits:
@@ -112,20 +121,33 @@ class Line:
             return False
         return self._master.quarantine_s(unit_id, pdu) == 0
 
-    async def _turn(self, use: Use, user: str, unit_id: int, pdu: bytes, timeout_s: float) -> bytes:
-        pacer = self._pacer
-        if pacer is None:
-            return await self._arbiter.exchange(use, user, lambda: self._master.exchange(unit_id, pdu, timeout_s))
+    async def _turn(
+        self,
+        use: Use,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        timeout_s: float,
+        late: Callable[[], bool] | None = None,
+    ) -> bytes:
+        arbiter, pacer = self._arbiter, self._pacer
         while True:
-            await asyncio.sleep(pacer.wait_s(unit_id))
+            if pacer is not None:
+                await asyncio.sleep(pacer.wait_s(unit_id))
+            if not arbiter.take(use):
+                await arbiter.enter(use, user)
             try:
-                return await self._arbiter.exchange(use, user, lambda: self._paced(pacer, unit_id, pdu, timeout_s))
-            except _TooEarly:
-                continue  # somebody else's turn with this device came first
+                if late is not None and late():
+                    raise LineBusy(self._channel, unit_id, "the line was not free in time")
+                if pacer is None:
+                    return await self._master.exchange(unit_id, pdu, timeout_s)
+                if pacer.wait_s(unit_id) <= 0:
+                    return await self._paced(pacer, unit_id, pdu, timeout_s)
+                # somebody else's turn with this device came first
+            finally:
+                arbiter.leave()
 
     async def _paced(self, pacer: Pacer, unit_id: int, pdu: bytes, timeout_s: float) -> bytes:
-        if pacer.wait_s(unit_id) > 0:
-            raise _TooEarly
         try:
             return await self._master.exchange(unit_id, pdu, timeout_s)
         finally:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import cast
 
 from bridge.core.listener import Listener
+from bridge.core.ports import Watch
 from bridge.host.datagrams import DatagramListener, open_datagram
-from bridge.host.relay import ClientSide, Relay, RelayListener, any_byte
+from bridge.host.relay import ClientSide, Relay, RelayListener, any_byte, unwatched
 from bridge.host.stream import StreamListener
-from bridge.host.tls import server_context
+from bridge.host.tls import ServerTls
 from bridge.host.visits import OwnVisits
 
 
@@ -25,15 +26,20 @@ class Guard:
 
     async def stream(self, make: Callable[[], object], listener: Listener) -> StreamListener:
         factory = cast("Callable[[], asyncio.BaseProtocol]", make)
-        context = server_context(listener.tls) if listener.tls is not None else None
-        return StreamListener(factory, listener, self._counters, context, self._visits)
+        tls = ServerTls(listener.tls) if listener.tls is not None else None
+        return StreamListener(factory, listener, self._counters, tls, self._visits)
 
     async def datagram(self, make: Callable[[], object], listener: Listener) -> DatagramListener:
         factory = cast("Callable[[], asyncio.DatagramProtocol]", make)
         return await open_datagram(factory, listener, self._counters, self._visits)
 
     async def relay(
-        self, listener: Listener, host: str, port: int, is_whole: Callable[[bytes], bool] = any_byte
+        self,
+        listener: Listener,
+        host: str,
+        port: int,
+        is_whole: Callable[[bytes], bool] = any_byte,
+        watch: Callable[[str], Watch] | None = None,
     ) -> RelayListener:
-        relay = Relay(host, port, listener.first_message_s, is_whole)
+        relay = Relay(host, port, listener.first_message_s, is_whole, watch or unwatched)
         return RelayListener(await self.stream(lambda: ClientSide(relay), listener), relay)

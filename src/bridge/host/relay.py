@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from bridge.core.ports import Watch
 from bridge.host.stream import StreamListener
 
 # True: `data` starts with a whole first message. Raises: ValueError when it can never become one.
@@ -16,6 +17,19 @@ IsWhole = Callable[[bytes], bool]
 # Bytes of a first message; a TLS record with a ClientHello is at most 16,389.
 _FIRST_MOST = 32_768
 _CONNECT_S = 3.0
+
+
+class Unwatched:
+    """Watch of `core.ports` that looks away."""
+
+    def asked(self, data: bytes) -> None: ...
+
+    def answered(self, data: bytes) -> None: ...
+
+
+def unwatched(address: str) -> Watch:
+    del address
+    return Unwatched()
 
 
 def any_byte(data: bytes) -> bool:
@@ -26,8 +40,11 @@ def any_byte(data: bytes) -> bool:
 class Relay:
     """What the connections of one relay share. `clients`: local port towards the library -> address of the client."""
 
-    def __init__(self, host: str, port: int, first_message_s: float, is_whole: IsWhole) -> None:
+    def __init__(
+        self, host: str, port: int, first_message_s: float, is_whole: IsWhole, watch: Callable[[str], Watch]
+    ) -> None:
         self.host, self.port, self.first_message_s, self.is_whole = host, port, first_message_s, is_whole
+        self.watch = watch
         self.clients: dict[int, str] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.count: Callable[[str, str], None] = lambda key, address: None
@@ -72,6 +89,7 @@ class ClientSide(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.alive = cast("Callable[[], bool]", transport.get_extra_info("alive"))
         self.address = str(transport.get_extra_info("peername")[0])
+        self.watch = self._relay.watch(self.address)
 
     def data_received(self, data: bytes) -> None:
         if self._server is not None:
@@ -79,6 +97,7 @@ class ClientSide(asyncio.Protocol):
             if self._second is not None:
                 self._second.cancel()
                 self._second = None
+            self.watch.asked(data)
             self._server.transport.write(data)
             return
         self._first += data
@@ -123,6 +142,7 @@ class ClientSide(asyncio.Protocol):
             server.transport.abort()
             return
         self._server = server
+        self.watch.asked(self._first)
         server.transport.write(self._first)
         self._first = b""
         self._second = loop.call_later(relay.first_message_s, self._nothing_followed)
@@ -151,6 +171,7 @@ class ServerSide(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._client.alive()
+        self._client.watch.answered(data)
         self._client.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -10,6 +10,7 @@ from bridge.core.listener import Listener
 from bridge.host import sockets
 from bridge.host.connection import Connection
 from bridge.host.gate import Networks, Seats
+from bridge.host.tls import ServerTls
 from bridge.host.visits import OwnVisits
 
 _log = logging.getLogger("bridge.guard")
@@ -19,6 +20,8 @@ _ACCEPTS_PER_TURN = 32
 _OUT_OF_RESOURCES_S = 0.5
 # Seconds, at most, that a peer may refuse to read.
 _SLOW_S = 30.0
+# Seconds between two looks at the list of revoked certificates.
+_RENEW_S = 1.0
 # Seconds between two sweeps: a quarter of the shortest deadline, in these bounds.
 _SWEEP_S = (0.02, 1.0)
 
@@ -31,11 +34,11 @@ class StreamListener:
         make: Callable[[], asyncio.BaseProtocol],
         listener: Listener,
         counters: dict[str, int],
-        context: ssl.SSLContext | None,
+        tls: ServerTls | None,
         visits: OwnVisits,
     ) -> None:
         """Raises: OSError; ValueError for a network that is none."""
-        self._make, self._listener, self._counters, self._context = make, listener, counters, context
+        self._make, self._listener, self._counters, self._tls = make, listener, counters, tls
         self._visits, self._loop = visits, asyncio.get_running_loop()
         self._networks = Networks(listener.networks)
         self._seats: Seats[Connection] = Seats(listener)
@@ -43,6 +46,7 @@ class StreamListener:
         self._slow_s = min(listener.idle_s, _SLOW_S)
         shortest_s = min(listener.first_message_s, self._slow_s) / 4
         self._sweep_s = min(max(shortest_s, _SWEEP_S[0]), _SWEEP_S[1])
+        self._renew_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._resume: asyncio.TimerHandle | None = None
         self._sock = sockets.listening(listener.bind, listener.port)
@@ -105,8 +109,9 @@ class StreamListener:
         self._loop.add_reader(self._sock, self._acceptable)
 
     def _admit(self, sock: socket.socket, address: str, port: int) -> None:
+        self._renew()
         if self._visits.is_ours(address, port, self._listener.bind):
-            self._seats.visit(self._welcome(sock, address))
+            self._seats.visit(self._welcome(sock, address, None if self._tls is None else self._tls.own_context))
             return
         refusal = self._refusal(address)
         if refusal:
@@ -114,7 +119,9 @@ class StreamListener:
             self.count(refusal, address)
             return
         self.count("accepted", address)
-        gives_way = self._seats.come(self._welcome(sock, address), address)
+        gives_way = self._seats.come(
+            self._welcome(sock, address, None if self._tls is None else self._tls.context), address
+        )
         if gives_way is not None:
             self._end(gives_way, "closed_silent")
 
@@ -123,22 +130,20 @@ class StreamListener:
             return "refused_network"
         return "" if self._seats.has_room(address) else "refused_full"
 
-    def _welcome(self, sock: socket.socket, address: str) -> Connection:
+    def _welcome(self, sock: socket.socket, address: str, context: ssl.SSLContext | None) -> Connection:
         connection = Connection(self, self._make, address, self.now() + self._listener.first_message_s)
-        task = self._loop.create_task(self._open(connection, sock))
+        task = self._loop.create_task(self._open(connection, sock, context))
         self._opening[connection] = task
         task.add_done_callback(lambda task: self._opened(connection, sock, task))
         if self._timer is None:
             self._timer = self._loop.call_later(self._sweep_s, self._sweep)
         return connection
 
-    async def _open(self, connection: Connection, sock: socket.socket) -> None:
+    async def _open(self, connection: Connection, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         connection.opening = True
         sockets.prepare(sock)
-        timeout_s = self._listener.first_message_s if self._context is not None else None
-        await self._loop.connect_accepted_socket(
-            lambda: connection, sock, ssl=self._context, ssl_handshake_timeout=timeout_s
-        )
+        timeout_s = self._listener.first_message_s if context is not None else None
+        await self._loop.connect_accepted_socket(lambda: connection, sock, ssl=context, ssl_handshake_timeout=timeout_s)
 
     def _opened(self, connection: Connection, sock: socket.socket, task: asyncio.Task[None]) -> None:
         del self._opening[connection]
@@ -154,7 +159,7 @@ class StreamListener:
                 # afterwards it belongs to the loop
                 sock.close()
         if isinstance(failed, ssl.SSLError | OSError | TimeoutError):
-            if self._context is not None:
+            if self._tls is not None:
                 self.count("refused_tls", connection.address)
         elif failed is not None:
             connection.drop()
@@ -169,7 +174,23 @@ class StreamListener:
             task.cancel()
         connection.drop()
 
+    def _renew(self) -> None:
+        """Look, at most once a second, whether other certificates count no more; then everybody connects anew."""
+        if self._tls is None or self.now() < self._renew_at:
+            return
+        self._renew_at = self.now() + _RENEW_S
+        try:
+            renewed = self._tls.renewed()
+        except OSError as exc:
+            _log.error("revocations_unusable port=%d error=%s", self._port, exc)
+            return
+        if renewed:
+            _log.info("revocations_renewed port=%d", self._port)
+            for connection in self._seats.everybody():
+                self._end(connection, "closed_renewed")
+
     def _sweep(self) -> None:
+        self._renew()
         now = self.now()
         everybody = self._seats.everybody()
         for connection in everybody:

@@ -35,6 +35,10 @@ TARGET_LENGTH = 200
 # not elapsed time: a worker that was itself stopped must not blame the core.
 _TICK_S = 1.0
 _TICKS_LOST = 4
+# who waits for an answer that nobody waits for any more
+_NOBODY: tuple[None, int] = None, 0
+# s; how late a raw request may be told that its time is over
+_SWEEP_S = 0.25
 
 
 class WorkerEnd:
@@ -47,7 +51,9 @@ class WorkerEnd:
         self._out: deque[bytes] = deque()
         self._next_id = 0
         self._commands: dict[int, asyncio.Future[CommandResult]] = {}
-        self._raws: dict[int, asyncio.Future[bytes]] = {}
+        # until answered: who waits, and how long at most
+        self._raws: dict[int, tuple[asyncio.Future[bytes], int]] = {}
+        self._raws_swept: asyncio.TimerHandle | None = None
         self._questions: dict[int, asyncio.Future[bytes]] = {}
         self._logins: dict[int, asyncio.Future[LoginResult]] = {}
         self._refusals = RefusalCounts()
@@ -92,21 +98,36 @@ class WorkerEnd:
             del self._commands[number]
 
     async def exchange(
-        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+        self,
+        channel: str,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float = 0.0,
+        identity: str = "",
     ) -> bytes:
         """RawLinePort. Raises: RawRefused."""
         if len(self._raws) >= wire.REQUESTS_KEPT:
             raise RawRefused(RawFailure.BUSY, f"{wire.REQUESTS_KEPT} requests under way")
         done: asyncio.Future[bytes] = self._loop.create_future()
         number = self._new_id()
-        self._raws[number] = done
+        self._raws[number] = done, deadline_ns
+        if self._raws_swept is None:
+            self._raws_swept = self._loop.call_later(_SWEEP_S, self._sweep_raws)
         try:
-            self._send(wire.RawRequest(number, channel, user, unit_id, pdu, deadline_ns, timeout_s))
-            return await self._until(done, deadline_ns)
-        except TimeoutError as exc:
-            raise RawRefused(RawFailure.TIMED_OUT) from exc
+            self._send(wire.RawRequest(number, channel, user, unit_id, pdu, deadline_ns, timeout_s, identity))
+            return await done
         finally:
             del self._raws[number]
+
+    def _sweep_raws(self) -> None:
+        """One timer for all of them: one of its own for each costs a tenth of a request."""
+        now_ns = self._clock.monotonic_ns()
+        for done, deadline_ns in self._raws.values():
+            if deadline_ns <= now_ns:
+                fail(done, RawRefused(RawFailure.TIMED_OUT))
+        self._raws_swept = self._loop.call_later(_SWEEP_S, self._sweep_raws) if self._raws else None
 
     async def ask(self, what: str, arguments: Mapping[str, str]) -> bytes:
         """OperationsPort. Raises: OperationRefused."""
@@ -162,9 +183,10 @@ class WorkerEnd:
         return lambda: void(self._deliver.pop(key, None))
 
     def close(self) -> None:
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick = None
+        for timer in (self._tick, self._raws_swept):
+            if timer is not None:
+                timer.cancel()
+        self._tick = self._raws_swept = None
         self._pipe.close()
 
     async def _until(self, done: asyncio.Future[T], deadline_ns: int) -> T:
@@ -215,9 +237,9 @@ class WorkerEnd:
             case wire.CommandDone():
                 finish(self._commands.get(frame.id), frame.result)
             case wire.RawDone(reply=reply, failure=RawFailure.NONE):
-                finish(self._raws.get(frame.id), reply)
+                finish(self._raws.get(frame.id, _NOBODY)[0], reply)
             case wire.RawDone():
-                fail(self._raws.get(frame.id), RawRefused(frame.failure, frame.message))
+                fail(self._raws.get(frame.id, _NOBODY)[0], RawRefused(frame.failure, frame.message))
             case wire.TunnelTaken() | wire.TunnelBytes() | wire.TunnelOver():
                 self._tunnels.take(frame)
             case wire.CoreAnswer(body=body, refused=""):
@@ -248,7 +270,7 @@ class WorkerEnd:
         self.history.lost(why)
         for login in self._logins.values():
             fail(login, LinkError(why))
-        for raw in self._raws.values():
+        for raw, _ in self._raws.values():
             fail(raw, RawRefused(RawFailure.CORE_LOST, why))
         for question in self._questions.values():
             fail(question, OperationRefused(why))

@@ -24,7 +24,7 @@ from bridge.core.login import LoginResult
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.quality import Quality
 
-WIRE_VERSION = 2
+WIRE_VERSION = 3
 # Bytes; core to worker, which trusts it. The largest is the Hello: the Modbus plan of 80,000 points is 3.5 MB.
 TO_WORKER_LIMIT = 1 << 25
 # Bytes; worker to core. The largest is a Health with 48 counters, 2 kB; a worker is not trusted with more.
@@ -182,7 +182,7 @@ class CommandRequest(Frame, frozen=True, tag=22):
 class RawRequest(Frame, frozen=True, tag=23):
     """
     One exchange on a channel. `user`: fairness key. `pdu`: the request. `deadline_ns`: CLOCK_MONOTONIC. `timeout_s`:
-    for the device, 0 = its own.
+    for the device, 0 = its own. `identity`: what the client has proved to be.
     """
 
     id: int
@@ -192,6 +192,7 @@ class RawRequest(Frame, frozen=True, tag=23):
     pdu: bytes
     deadline_ns: int
     timeout_s: float
+    identity: str
 
 
 class TunnelOpen(Frame, frozen=True, tag=24):

@@ -92,6 +92,10 @@ class Requests:
         self._needs, self._name = needs, name or self._name
 
     def ask(self, asked: wire.Asking) -> None:
+        if isinstance(asked, wire.RawRequest):
+            # nearly all that is ever asked
+            self._raw(asked)
+            return
         match asked:
             case wire.CommandRequest(id=id_, command=command):
                 granted = Grant.COMMANDS in self._needs.grants and command.index in self._needs.points
@@ -102,8 +106,6 @@ class Requests:
                 acknowledge = self._services.alarms.acknowledge
                 doing = partial(acknowledge, asked.alarm, asked.origin, asked.deadline_ns)
                 self._command(asked.id, asked.deadline_ns, granted, doing)
-            case wire.RawRequest():
-                self._raw(asked)
             case wire.LoginRequest():
                 self._login(asked)
             case wire.HistoryRequest():
@@ -179,18 +181,20 @@ class Requests:
             self._spawn(self._run_raw(asked))
 
     async def _run_raw(self, asked: wire.RawRequest) -> None:
+        """No time-out of ours: the line sends nothing after the deadline, and a device's own time-out ends the rest."""
         reply, failure, message = b"", RawFailure.TIMED_OUT, ""
-        lines = self._services.lines
         try:
-            remaining_s = self._remaining_s(asked.deadline_ns)
-            if remaining_s > 0:
-                async with asyncio.timeout(remaining_s):
-                    reply = await lines.exchange(
-                        asked.channel, asked.user, asked.unit_id, asked.pdu, asked.deadline_ns, asked.timeout_s
-                    )
-                    failure = RawFailure.NONE
-        except TimeoutError:
-            pass
+            if asked.deadline_ns > self._services.clock.monotonic_ns():
+                reply = await self._services.lines.exchange(
+                    asked.channel,
+                    asked.user,
+                    asked.unit_id,
+                    asked.pdu,
+                    asked.deadline_ns,
+                    asked.timeout_s,
+                    asked.identity,
+                )
+                failure = RawFailure.NONE
         except RawRefused as exc:
             failure, message = exc.failure, str(exc)
         finally:

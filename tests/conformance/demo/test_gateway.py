@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from pymodbus.client import ModbusTcpClient
 
@@ -91,6 +92,31 @@ def test_raw_bytes_reach_the_meters_while_their_points_age_and_are_polled_again_
     assert "stale" in seen
     assert held["value"] == 2.5
     assert answers > 3
+
+
+def test_who_reads_what_is_told_by_the_command_line_and_the_console(demo: Demo) -> None:
+    # G-01
+    at, web = demo.server("gateway"), demo.server("web")
+    client: Any = ModbusTcpClient(at["host"], port=at["port"], timeout=5, retries=0)
+    assert client.connect()
+    for _ in range(3):
+        client.read_holding_registers(7, count=1, device_id=12)
+    client.close()
+
+    def asked() -> list[dict[str, Any]]:
+        return [row for row in traffic(demo, "--device", "tenant-2") if (row["address"], row["count"]) == (7, 1)]
+
+    wait_until(asked, 15)
+    (found,) = asked()
+    assert (found["client"], found["unit"], found["function"], found["requests"]) == ("127.0.0.1", 12, 3, 3)
+    page = httpx.get(f"https://{web['host']}:{web['port']}/channels/{found['channel']}", verify=False, timeout=10)
+    assert "Clients of the gateway" in page.text
+    assert f'<a href="/meters/{found["device"]}">' in page.text.partition("Clients of the gateway")[2]
+
+
+def traffic(demo: Demo, *words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(demo.bridge("traffic", str(demo.site), *words, "--json").stdout)
+    return found
 
 
 def row(demo: Demo) -> dict[str, Any]:

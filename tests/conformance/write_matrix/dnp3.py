@@ -60,10 +60,15 @@ def dnp3_attempts() -> tuple[Attempt, ...]:
     told |= {f"{function} freeze": (function, frozen) for function in range(7, 13)}
     told |= {"13 cold restart": (13, b""), "14 warm restart": (14, b"")}
     told |= {f"{function} file": (function, file_) for function in range(25, 31)}
-    # a select writes nothing: the policy judges the operate
+    controls = (("binary", _CROB), ("analog", _ANALOG))
     selects = [
-        Attempt(f"dnp3 3 select {name}, then operate", dnp3_select_operate(body), "refused: status 9", ("landlord.",))
-        for name, body in (("binary", _CROB), ("analog", _ANALOG))
+        Attempt(f"dnp3 3 select {name}", dnp3_ask(3, body), "refused: status 9", ("landlord.",))
+        for name, body in controls
+    ]
+    # what was not selected is not operated: status 2
+    selects += [
+        Attempt(f"dnp3 3 select {name}, then operate", dnp3_select_operate(body), "refused: status 2", ("landlord.",))
+        for name, body in controls
     ]
     others = [
         Attempt(f"dnp3 {name}", dnp3_ask(function, body), "refused", ("function", "landlord."))

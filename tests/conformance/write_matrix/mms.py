@@ -52,7 +52,7 @@ async def mms_delete(connection: Any) -> object:
     return await connection.delete_data_set("GW1landlord/LLN0.dsAll")
 
 
-# what the library refuses by itself never reaches our code, and is not recorded
+# refused by the library itself; the relay in front of it sees the answer
 _MMS_WRITES = (
     ("MMXU1.TotW.mag.f", mms_client.FC.MX, 1.0),
     ("MMTR1.SupWh.actVal", mms_client.FC.ST, 1),
@@ -63,11 +63,16 @@ _MMS_WRITES = (
 MMS = (
     Attempt("iec61850 control", mms_ask(mms_operate), "refused: ", ("landlord.reset_demand_peak",)),
     *(
-        Attempt(f"iec61850 write {name}", mms_ask(partial(mms_write, name=name, fc=fc, value=value)), "refused: ", ())
+        Attempt(
+            f"iec61850 write {name}",
+            mms_ask(partial(mms_write, name=name, fc=fc, value=value)),
+            "refused: ",
+            (f"GW1landlord/{name} [{fc.name}]",),
+        )
         for name, fc, value in _MMS_WRITES
     ),
-    Attempt("iec61850 create data set", mms_ask(mms_data_set), "refused: ", ()),
-    Attempt("iec61850 delete data set", mms_ask(mms_delete), "refused: ", ()),
+    Attempt("iec61850 create data set", mms_ask(mms_data_set), "refused: ", ("define data set",)),
+    Attempt("iec61850 delete data set", mms_ask(mms_delete), "refused: ", ("delete data set",)),
 )
 
 

@@ -37,8 +37,17 @@ class FakeChannel(FieldChannel):
     async def raw(self, received: Callable[[bytes], None]) -> AsyncIterator[Callable[[bytes], float]]:
         yield lambda data: 0.0
 
-    async def ask(self, use: Use, user: str, unit_id: int, pdu: bytes, timeout_s: float, attempts: int = 2) -> bytes:
-        del use, user, unit_id, timeout_s, attempts
+    async def ask(
+        self,
+        use: Use,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        timeout_s: float,
+        attempts: int = 2,
+        late: Callable[[], bool] | None = None,
+    ) -> bytes:
+        del use, user, unit_id, timeout_s, attempts, late
         self.asked.append(pdu)
         return pdu
 
@@ -57,10 +66,17 @@ class Bench:
         access = msgspec.convert(rules, AccessFile)
         policy = RawPolicy(access, billed_meters(), WritePolicy(access).roles)
         self.channel = FakeChannel()
-        self.lines = FieldLines({"line": self.channel}, LoopClock(), policy, Audit(append, LoopClock()))
+        self.overheard: list[tuple[str, int, bytes, bytes]] = []
+        self.lines = FieldLines(
+            {"line": self.channel},
+            LoopClock(),
+            policy,
+            Audit(append, LoopClock()),
+            overheard=lambda *read: self.overheard.append(read),
+        )
 
-    async def exchange(self, pdu: bytes, unit_id: int = 1) -> bytes:
-        return await self.lines.exchange("line", "192.0.2.7:51234", unit_id, pdu, 10**15)
+    async def exchange(self, pdu: bytes, unit_id: int = 1, identity: str = "") -> bytes:
+        return await self.lines.exchange("line", "192.0.2.7:51234", unit_id, pdu, 10**15, identity=identity)
 
 
 async def test_a_read_goes_through_unrecorded(tmp_path: Path) -> None:
@@ -116,3 +132,27 @@ async def test_a_permitted_write_is_recorded_before_and_after(tmp_path: Path) ->
 
     assert bench.channel.asked == [write_register(SETTING)]
     assert [(r.result, r.of) for r in records(tmp_path)] == [("started", 0), ("done", 1)]
+
+
+async def test_what_a_client_has_proved_to_be_gives_it_its_role_and_stands_in_the_audit(tmp_path: Path) -> None:
+    # BARS S1
+    identities = [{"protocol": "gateway", "users": ["engineer"], "role": "technician"}]
+    bench = Bench(tmp_path, {**OPEN, "identities": identities})
+
+    for identity in ("", "reader"):
+        with pytest.raises(RawRefused, match="no role"):
+            await bench.exchange(write_register(SETTING), identity=identity)
+    await bench.exchange(write_register(SETTING), identity="engineer")
+
+    assert bench.channel.asked == [write_register(SETTING)]
+    found = [(record.user, record.role, record.result) for record in records(tmp_path)]
+    assert found[-2:] == [("engineer", "technician", "started"), ("engineer", "technician", "done")]
+
+
+async def test_the_poller_sees_what_a_device_answers_to_a_read_and_to_nothing_else(tmp_path: Path) -> None:
+    bench, read = Bench(tmp_path, OPEN), bytes((3, 0, 0, 0, 1))
+    await bench.exchange(read)
+    await bench.exchange(write_register(SETTING))
+    await bench.exchange(bytes((17,)))
+
+    assert bench.overheard == [("line", 1, read, read)]

@@ -48,6 +48,7 @@ def test_what_strangers_call_themselves_breaks_no_line(name: str) -> None:
 
 
 def test_one_changed_bit_of_a_line_is_found() -> None:
+    # X-14, BARS S6
     line, _ = seal(fact(1), 1, TIME, GENESIS)
     for at in range(len(line) - 1):
         changed = line[:at] + bytes((line[at] ^ 1,)) + line[at + 1 :]
@@ -77,6 +78,7 @@ def test_the_oldest_files_go_and_the_rest_is_still_a_chain(tmp_path: Path) -> No
 
 
 def test_a_removed_record_is_found(tmp_path: Path) -> None:
+    # X-14, BARS S6
     filled(tmp_path, 5)
     lines = lines_of(tmp_path)
     put(tmp_path, lines[:2] + lines[3:])

@@ -297,3 +297,16 @@ async def test_an_hour_of_a_bad_line_with_all_its_users_gives_no_wrong_value_and
     assert sum(right for right, _, _ in results) > 20_000
     assert sum(failed for _, _, failed in results) < 50
     assert max(right for right, _, _ in results) < 1.1 * min(right for right, _, _ in results)
+
+
+async def test_what_nobody_waits_for_any_more_is_not_sent_when_its_turn_comes() -> None:
+    wire = FakeWire(meter)
+    channel = channel_on(wire)
+    first = poll(channel, 1, read(0, 100))
+    await asyncio.sleep(0)
+    with pytest.raises(LineBusy, match="not free in time"):
+        await channel.ask(Use.GATEWAY, "g", 1, read(1, 1), 0.3, 1, lambda: True)
+    await first
+
+    assert await channel.ask(Use.GATEWAY, "g", 1, read(1, 1), 0.3, 1, lambda: False)
+    assert [request for _, request in wire.requests] == [rtu_frame(1, read(0, 100)), rtu_frame(1, read(1, 1))]

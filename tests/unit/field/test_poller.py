@@ -18,9 +18,11 @@ from bridge.core.quantity import Meaning, Quantity
 from bridge.field.modbus.notice import Notice, NoticeKind
 from bridge.field.modbus.poller import ChannelPoller, timing_of
 from bridge.field.modbus.statistics import DeviceState
+from bridge.modbus.frame import read_pdu
 from tests.support.meters import SECOND, FakeChannel, LoopClock, Meter, Sink, device, point
 
 LINE = RtuChannel(port="/dev/null")
+EVERY_MINUTE = {PollClass.FAST: 60 * SECOND}
 
 
 class Bench:
@@ -561,3 +563,85 @@ async def test_statistics_say_what_happened() -> None:
 def test_network_links_count_reads_and_not_registers() -> None:
     assert timing_of(RtuChannel(port="x", framing="8E2")).bits_per_char == 12
     assert timing_of(TcpChannel(host="x")).read_s(125, 0.0) < 0.003
+
+
+def overhear(bench: Bench, meter: Meter, first: int, count: int) -> None:
+    """A client of the gateway reads these registers of unit 1."""
+    request = read_pdu(3, first, count)
+    reply = meter.answer(request)
+    assert reply is not None
+    bench.poller.overheard(1, request, reply)
+
+
+async def test_what_a_client_of_the_gateway_reads_renews_the_points_that_stand_whole_in_it() -> None:
+    bench, meter = one(point(0, 100), point(1, 101, RegisterType.UINT32), point(2, 104), periods=EVERY_MINUTE)
+    meter.registers = {100: 1, 102: 2, 104: 3}
+    await bench.run(1)
+    meter.registers = {100: 11, 102: 12, 104: 13}
+    overhear(bench, meter, 98, 4)
+    found = {index: sample.value for index, sample in bench.sink.now.items()}
+    source_ns = bench.sink.now[0].source_ns
+    await bench.stop()
+
+    assert found == {0: 11.0, 1: 2.0, 2: 3.0}
+    assert source_ns == bench.clock.utc_ns()
+
+
+async def test_a_client_that_reads_all_the_time_costs_a_decoding_now_and_then() -> None:
+    bench, meter = one(point(0, 100), periods=EVERY_MINUTE)
+    meter.registers = {100: 1}
+    await bench.run(1)
+    for _ in range(100):
+        meter.registers[100] += 1
+        overhear(bench, meter, 100, 1)
+        await asyncio.sleep(0.01)
+    await bench.stop()
+
+    assert 4 <= len(bench.sink.times(0)) - 1 <= 6
+
+
+async def test_what_is_no_whole_read_of_the_device_renews_nothing() -> None:
+    bench, meter = one(point(0, 100), periods=EVERY_MINUTE)
+    meter.registers = {100: 1}
+    await bench.run(1)
+    for request, reply in (
+        (b"\x03\x00\x64\x00\x02", b"\x83\x02"),
+        (b"\x03\x00\x64\x00\x03", b"\x03\x02\x00\x09"),
+        (b"\x04\x00\x64\x00\x01", b"\x04\x02\x00\x09"),
+        (b"\x11", b"\x11\x02\x00\x09"),
+    ):
+        bench.poller.overheard(1, request, reply)
+    bench.poller.overheard(7, b"\x03\x00\x64\x00\x01", b"\x03\x02\x00\x09")
+    await bench.stop()
+
+    assert len(bench.sink.log) == 1
+    assert bench.sink.now[0].value == 1.0
+
+
+async def test_reads_without_end_of_different_registers_are_not_remembered_without_end() -> None:
+    bench, meter = one(point(0, 100), periods=EVERY_MINUTE)
+    await bench.run(1)
+    for count in range(1, 126):
+        overhear(bench, meter, 50, count)
+    taken = len(bench.sink.log)
+    await bench.stop()
+
+    assert taken == 1 + 75  # reads of 51 and more registers reach register 100
+
+
+async def test_a_meter_that_answers_a_client_while_it_counts_as_lost_is_asked_at_once() -> None:
+    bench, meter = one(point(0, 100))
+    meter.registers = {100: 1}
+    await bench.run(1)
+    meter.dead = True
+    await bench.run(120)
+    lost = bench.sink.now[0]
+    meter.dead = False
+    overhear(bench, meter, 100, 1)
+    held = bench.sink.now[0]
+    await bench.run(0.2)
+    back = bench.sink.now[0]
+    await bench.stop()
+
+    assert lost.quality == held.quality == Quality.COMM_LOST
+    assert back.quality == Quality.GOOD

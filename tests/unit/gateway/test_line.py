@@ -27,7 +27,14 @@ class Core:
         self.fails, self.most, self._now = fails, 0, 0
 
     async def exchange(
-        self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+        self,
+        channel: str,
+        user: str,
+        unit_id: int,
+        pdu: bytes,
+        deadline_ns: int,
+        timeout_s: float = 0.0,
+        identity: str = "",
     ) -> bytes:
         self.asked.append((user, unit_id, pdu))
         number = len(self.asked)
@@ -152,7 +159,14 @@ async def test_a_broadcast_makes_every_unit_be_read_again() -> None:
 async def test_exceptions_of_a_device_are_not_remembered() -> None:
     class Refuser(Core):
         async def exchange(
-            self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+            self,
+            channel: str,
+            user: str,
+            unit_id: int,
+            pdu: bytes,
+            deadline_ns: int,
+            timeout_s: float = 0.0,
+            identity: str = "",
         ) -> bytes:
             self.asked.append((user, unit_id, pdu))
             return b"\x83\x06"

@@ -7,11 +7,12 @@ import pytest
 from bridge.core.command import Origin
 from bridge.core.errors import RawFailure, RawRefused
 from bridge.core.ports import ChannelFacts, SiteFacts
+from bridge.core.traffic import ROWS_MOST
 from bridge.gateway.modbus.line import GatewayLine
 from bridge.gateway.modbus.own import OwnUnit
 from bridge.gateway.modbus.policy import Policy
 from bridge.gateway.modbus.router import Client, Router
-from bridge.gateway.modbus.traffic import ROWS_MOST, Traffic
+from bridge.gateway.modbus.traffic import Traffic
 from tests.support.fake_wire import LoopClock
 from tests.support.gateway_site import device, facts, planned
 from tests.unit.gateway.test_line import Core
@@ -102,7 +103,14 @@ async def test_a_broadcast_goes_out_once_on_each_serial_line_and_has_no_reply() 
 async def test_what_the_core_says_becomes_an_exception(failure: RawFailure, code: int) -> None:
     class Refuses(Core):
         async def exchange(
-            self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+            self,
+            channel: str,
+            user: str,
+            unit_id: int,
+            pdu: bytes,
+            deadline_ns: int,
+            timeout_s: float = 0.0,
+            identity: str = "",
         ) -> bytes:
             raise RawRefused(failure)
 
@@ -112,7 +120,14 @@ async def test_what_the_core_says_becomes_an_exception(failure: RawFailure, code
 async def test_who_insists_on_what_the_core_refuses_is_told_no_here_and_reads_on() -> None:
     class Refuses(Core):
         async def exchange(
-            self, channel: str, user: str, unit_id: int, pdu: bytes, deadline_ns: int, timeout_s: float = 0.0
+            self,
+            channel: str,
+            user: str,
+            unit_id: int,
+            pdu: bytes,
+            deadline_ns: int,
+            timeout_s: float = 0.0,
+            identity: str = "",
         ) -> bytes:
             self.asked.append((user, unit_id, pdu))
             if pdu[0] == 6:
@@ -169,7 +184,7 @@ async def test_who_asks_what_is_known_and_bounded() -> None:
     assert (first.client, first.unit, first.function, first.address, first.count) == ("10.0.0.9", 1, 3, 0, 2)
     assert (first.requests, first.failed, second.failed) == (1, 0, 1)
     for number in range(2 * ROWS_MOST):
-        router.traffic.asked(f"c{number}", 0, "riser", 1, READ)
+        router.traffic.asked(f"c{number}", 0, "riser", 1, 1, READ)
     assert len(router.traffic.rows()) == ROWS_MOST
 
 

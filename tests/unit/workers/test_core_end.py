@@ -258,7 +258,7 @@ async def test_a_worker_that_floods_us_with_refused_commands_is_heard_once_a_sec
 
 async def test_answers_for_a_worker_that_does_not_read_are_bounded() -> None:
     pair = Pair(grants=Grant.NOTHING, points=10)
-    frame = wire.encode(wire.RawRequest(1, "line", "u", 1, b"\x03", 0, 0.0))
+    frame = wire.encode(wire.RawRequest(1, "line", "u", 1, b"\x03", 0, 0.0, ""))
     most = 0
     for _ in range(100):
         with contextlib.suppress(BlockingIOError):
@@ -326,3 +326,13 @@ async def test_counters_that_grew_too_many_do_not_end_the_link(pair: Pair) -> No
     assert isinstance(health, wire.Health)
     assert len(health.counters) == COUNTERS_MOST
     assert {len(name) for name in health.counters} == {32}
+
+
+async def test_a_raw_request_that_the_core_does_not_answer_ends_soon_after_its_deadline(pair: Pair) -> None:
+    worker = pair.listen()
+    pair.services.lines.turnaround_s = 30.0  # type: ignore[attr-defined] # a fake
+    begun = pair.services.clock.monotonic_ns()
+    with pytest.raises(LinkError, match="timed out"):
+        await worker.exchange("line-1", "a", 1, b"\x03", begun + S // 10)
+
+    assert S // 10 <= pair.services.clock.monotonic_ns() - begun < 2 * S

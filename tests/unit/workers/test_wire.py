@@ -42,8 +42,8 @@ GOLDEN = {
     ),
     "stop": (wire.Stop(), "00000002910a"),
     "raw": (
-        wire.RawRequest(4, "riser", "10.0.0.9:1", 11, b"\x03\0\0\0\2", 5, 0.5),
-        "00000026981704a57269736572aa31302e302e302e393a310bc405030000000205cb3fe0000000000000",
+        wire.RawRequest(4, "riser", "10.0.0.9:1", 11, b"\x03\0\0\0\2", 5, 0.5, "reader"),
+        "0000002d991704a57269736572aa31302e302e302e393a310bc405030000000205cb3fe0000000000000a6726561646572",
     ),
     # came with the grant TUNNELS; no other worker sees them
     "tunnel open": (
@@ -75,8 +75,8 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize(("frame", "wanted"), GOLDEN.values(), ids=GOLDEN.keys())
-def test_the_bytes_of_version_2(frame: wire.Frame, wanted: str) -> None:
-    assert wire.WIRE_VERSION == 2
+def test_the_bytes_of_version_3(frame: wire.Frame, wanted: str) -> None:
+    assert wire.WIRE_VERSION == 3
     assert wire.encode(frame).hex() == wanted
 
 

@@ -22,6 +22,7 @@ from bridge.field.modbus.block_taker import FAILED, BlockTaker
 from bridge.field.modbus.decode import decoder_for
 from bridge.field.modbus.noise import NoiseMeter
 from bridge.field.modbus.notice import Notice, NoticeKind, Report
+from bridge.field.modbus.overheard import Overheard
 from bridge.field.modbus.planner import ReadCost
 from bridge.field.modbus.readings import Readings
 from bridge.field.modbus.schedule import ON_CHANGE, DevicePlan, ReadBlock, first_due_ns, next_due_ns
@@ -77,6 +78,7 @@ class DevicePoller:
         self._taker = BlockTaker(
             device, self._reader, self._plan, self._readings, sink, share.noise, report, self._online
         )
+        self._overheard = Overheard(device, self._plan, self._readings, share.noise, sink, clock)
         self._back_off = BackOff(device.limits.timeout_s)
         self._due: dict[int, int] = {}
         self._wanted: set[int] = set()
@@ -128,6 +130,15 @@ class DevicePoller:
         self._asked.append(done)
         self._wake.set()
         return await done
+
+    def overheard(self, request: bytes, reply: bytes) -> None:
+        """Take what the device has just answered to somebody else on the line."""
+        if self._statistics.state is DeviceState.ONLINE:
+            self._overheard.take(request, reply)
+        elif self._statistics.state is DeviceState.BACKING_OFF:
+            # it is back: ask it ourselves, now
+            self._probe_at = self._clock.monotonic_ns()
+            self._wake.set()
 
     def _begin(self, now: int) -> None:
         """Everything is due at once."""

@@ -89,6 +89,8 @@ class RtuMaster:
         timing = settings.timing
         self._port, self._settings, self._now = port, settings, clock.monotonic_ns
         self._alarm = make_alarm(self._ring)
+        # cached: in Python 3.11 get_running_loop is a system call
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._char_ns = round(timing.char_s * 1e9)
         self._quiet_ns = -int(-(timing.quiet_s + settings.transmit_delay_s) * 1e9 // 1)
         self._silence_ns = round(max(timing.gap_s, timing.quiet_s) * 1e9)
@@ -131,6 +133,8 @@ class RtuMaster:
             raise RuntimeError("one exchange at a time: use the line arbiter")
         if self._quarantine and (wait_s := self.quarantine_s(unit_id, pdu)):
             raise Quarantined(self._settings.channel, unit_id, wait_s)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
         if not self._port.is_open():
             self._open(unit_id)
         self._unit_id = unit_id
@@ -141,7 +145,7 @@ class RtuMaster:
         self._reader = ReplyReader(unit_id, pdu, echo)
         self._ends_at_silence = False
         self._due_at = 0
-        reply = self._reply = asyncio.get_running_loop().create_future()
+        reply = self._reply = self._loop.create_future()
         self._phase = _Phase.QUIET
         self._quiet_at = max(self._quiet_at, self._hold_until)
         if self._now() >= self._quiet_at:
@@ -172,6 +176,11 @@ class RtuMaster:
         """
         if not self._port.is_open():
             self._open(0)
+        # stray bytes of before are nobody's
+        self._read()
+        if not self._port.is_open():
+            raise ConnectionLost(self._settings.channel, 0, "the port is gone")
+        self._port.expect(1)
         self._raw = received
         return max(0, self._quiet_at - self._now(), self._hold_until - self._now()) / 1e9
 
@@ -388,4 +397,5 @@ class RtuMaster:
         if self._reply is not None and self._reply.done():
             self._reply = None
         if self._port.is_open():
-            self._port.expect(1)
+            # what is shorter than any reply wakes nobody; before the next request all is read that came meanwhile
+            self._port.expect(EXCEPTION_LENGTH)

@@ -46,6 +46,7 @@ class ChannelPoller:
     ) -> None:
         self.share = ChannelShare()
         timing = timing_of(channel)
+        self._by_unit = {device.definition.unit_id: device.definition.id for device in devices}
         self._pollers = {
             device.definition.id: DevicePoller(
                 device,
@@ -70,6 +71,12 @@ class ChannelPoller:
     def device(self, device: str) -> DevicePoller:
         """Return the poller of one device, to refresh points of it. Raises: KeyError."""
         return self._pollers[device]
+
+    def overheard(self, unit_id: int, request: bytes, reply: bytes) -> None:
+        """Take what a device of the channel has just answered to a client of the gateway."""
+        device = self._by_unit.get(unit_id)
+        if device is not None:
+            self._pollers[device].overheard(request, reply)
 
     def snapshots(self) -> Mapping[str, DeviceSnapshot]:
         """Return the statistics of every device by its id."""

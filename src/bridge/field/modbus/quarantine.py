@@ -22,6 +22,8 @@ class Quarantine:
 
     def wait_ns(self, unit_id: int, pdu: bytes, now_ns: int) -> int:
         """Return how long a late reply could still be taken for the reply to this request."""
+        if not self._suspects:
+            return 0
         shape = shape_of(pdu)
         until = now_ns
         for unit in self._same(unit_id):

@@ -47,14 +47,8 @@ class Server:
         listener, port = self._main
         host = _EVERY_ADDRESS.get(listener.bind, listener.bind)
         context = None if listener.tls is None else _own_server(listener.tls.certificate, listener.tls.key)
-        try:
-            async with asyncio.timeout(_PROBE_S):
-                _, writer = await asyncio.open_connection(host, port, ssl=context)
-        except ssl.SSLError:
-            if listener.tls is None or not listener.tls.client_ca:
-                raise
-            # it wants a certificate of another authority than its own, and has answered by saying so
-            return
+        async with asyncio.timeout(_PROBE_S):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()

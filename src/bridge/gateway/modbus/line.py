@@ -43,6 +43,15 @@ class HoldOff:
             self._silent.pop(unit, None)
 
 
+class _UnderWay:
+    """A read that has been sent. `joined`: what those wait for who ask the same; most reads nobody joins."""
+
+    __slots__ = ("joined",)
+
+    def __init__(self) -> None:
+        self.joined: asyncio.Future[bytes] | None = None
+
+
 class GatewayLine:
     """Loop thread only. The Turns and memories of one channel; `ask` raises RawRefused as RawLinePort does."""
 
@@ -52,18 +61,21 @@ class GatewayLine:
         self._cache_ns = plan.cache_ms * 1_000_000
         self._turns = Turns(plan.in_flight)
         self._hold_off = HoldOff(plan.hold_off_s, clock)
-        self._running: dict[tuple[int, bytes], asyncio.Future[bytes]] = {}
+        self._running: dict[tuple[int, bytes], _UnderWay] = {}
         # oldest first; expired ones go when they are asked for or pushed out
         self._replies: OrderedDict[tuple[int, bytes], tuple[int, bytes]] = OrderedDict()
         # of each unit; a read begun before it must not be remembered after it
         self._writes: dict[int, int] = {}
 
-    async def ask(self, client: str, route: Route, pdu: bytes) -> bytes:
-        """Return the reply PDU, a device's exception included. Raises: RawRefused."""
+    async def ask(self, client: str, route: Route, pdu: bytes, identity: str = "") -> bytes:
+        """
+        Return the reply PDU, a device's exception included. `identity`: of the client, for the core's policy; reads
+        are judged alike whoever asks. Raises: RawRefused.
+        """
         if pdu[0] not in SHARED_FUNCTIONS:
             self._forget(route.unit)
             try:
-                return await self._exchange(client, route, pdu)
+                return await self._exchange(client, route, pdu, identity)
             finally:
                 self._forget(route.unit)
         key = route.unit, pdu
@@ -72,33 +84,38 @@ class GatewayLine:
             return known
         while (running := self._running.get(key)) is not None:
             self._count("joined")
-            await asyncio.wait((running,))
-            if not running.cancelled():
-                return running.result()
+            if running.joined is None:
+                running.joined = asyncio.get_running_loop().create_future()
+            joined = running.joined
+            await asyncio.wait((joined,))
+            if not joined.cancelled():
+                return joined.result()
         return await self._first(client, route, key)
 
     async def _first(self, client: str, route: Route, key: tuple[int, bytes]) -> bytes:
-        running: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._running[key] = running
+        running = self._running[key] = _UnderWay()
         writes = self._written(route.unit)
         try:
             reply = await self._exchange(client, route, key[1])
         except RawRefused as exc:
-            running.set_exception(exc)
-            running.exception()  # seen: nobody may be waiting
+            if running.joined is not None:
+                running.joined.set_exception(exc)
+                running.joined.exception()  # seen: whoever waited may have left
             raise
         else:
-            running.set_result(reply)
+            if running.joined is not None:
+                running.joined.set_result(reply)
             if self._cache_ns and writes == self._written(route.unit) and not reply[0] & EXCEPTION_BIT:
                 self._remember(key, reply)
             return reply
         finally:
             if self._running.get(key) is running:
                 del self._running[key]
-            # the first client left before the answer: one of the others asks again
-            running.cancel()
+            if running.joined is not None:
+                # the first client left before the answer: one of the others asks again
+                running.joined.cancel()
 
-    async def _exchange(self, client: str, route: Route, pdu: bytes) -> bytes:
+    async def _exchange(self, client: str, route: Route, pdu: bytes, identity: str = "") -> bytes:
         unit = route.unit
         deadline_ns = self._clock.monotonic_ns() + self._patience_ns
         if self._hold_off.holds(unit):
@@ -112,7 +129,7 @@ class GatewayLine:
                 self._count("held_off")
                 raise RawRefused(RawFailure.TIMED_OUT, "has not answered lately")
             self._count("exchanges")
-            reply = await self._port.exchange(self._channel, client, unit, pdu, deadline_ns, route.timeout_s)
+            reply = await self._port.exchange(self._channel, client, unit, pdu, deadline_ns, route.timeout_s, identity)
         except RawRefused as exc:
             if exc.failure is RawFailure.TIMED_OUT and unit != BROADCAST_UNIT:
                 self._hold_off.silent(unit)

@@ -16,20 +16,10 @@ _QUESTION = bytes((43, 14, 1, 0))
 
 
 async def ask(listener: Listener, port: int) -> None:
-    """
-    A listener that wants a certificate of another authority than its own turns us away, and has answered by that.
-
-    Raises: OSError, TimeoutError, EOFError; ProjectionError for another answer than the identification.
-    """
-    context = None if listener.tls is None else _own_server(listener.tls.certificate, listener.tls.key)
-    try:
-        await _talk(_EVERY_ADDRESS.get(listener.bind, listener.bind), port, context)
-    except (ssl.SSLError, EOFError):
-        if listener.tls is None or not listener.tls.client_ca:
-            raise
-
-
-async def _talk(host: str, port: int, context: ssl.SSLContext | None) -> None:
+    """Raises: OSError, TimeoutError, EOFError; ProjectionError for another answer than the identification."""
+    host, context = _EVERY_ADDRESS.get(listener.bind, listener.bind), None
+    if listener.tls is not None:
+        context = _own_server(listener.tls.certificate, listener.tls.key)
     async with asyncio.timeout(ANSWER_S):
         reader, writer = await asyncio.open_connection(host, port, ssl=context)
         try:

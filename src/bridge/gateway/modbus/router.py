@@ -9,9 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.core.clock import Clock
-from bridge.core.command import Origin
 from bridge.core.errors import RawFailure, RawRefused
-from bridge.core.ports import Nobody, RefusalSink
 from bridge.gateway.modbus.line import GatewayLine
 from bridge.gateway.modbus.own import OwnUnit
 from bridge.gateway.modbus.plan import BROADCAST_UNIT, ONLY_DEVICE_UNIT, OWN_UNIT, Door, Plan, Route
@@ -53,10 +51,7 @@ class Router:
         own: OwnUnit,
         traffic: Traffic,
         clock: Clock,
-        sink: RefusalSink | None = None,
     ) -> None:
-        """`sink`: records what is refused here; the core records what it refuses itself."""
-        self._sink = sink or Nobody()
         self._doors, self._policy, self._own, self.traffic = plan.doors, policy, own, traffic
         self._refusals = Refusals(clock)
         channels = {route.channel for door in plan.doors for route in (*door.routes.values(), door.only) if route}
@@ -73,14 +68,16 @@ class Router:
         if not only_reads(pdu) and self._refusals.too_many(client.address):
             return self._refused(client, unit_id, pdu, "too many refusals")
         if unit_id == OWN_UNIT:
-            self.traffic.write_refused(client.address, unit_id, pdu, "the bridge itself has nothing to write")
+            self.traffic.write_refused(
+                client.address, unit_id, pdu, "the bridge itself has nothing to write", client.role or ""
+            )
             return self._own.reply(pdu)
         if unit_id == BROADCAST_UNIT:
             return await self._broadcast(client, door, pdu)
         route = door.only if unit_id == ONLY_DEVICE_UNIT else door.routes.get(unit_id)
         if route is None:
             self.traffic.count("no_path")
-            self.traffic.write_refused(client.address, unit_id, pdu, "no such unit id")
+            self.traffic.write_refused(client.address, unit_id, pdu, "no such unit id", client.role or "")
             return exception_pdu(function, NO_PATH)
         code = self._policy.refusal(client.address, route.channel, route.unit, pdu)
         if code != ALLOWED:
@@ -88,9 +85,9 @@ class Router:
         return await self._ask(client, unit_id, route, pdu)
 
     async def _ask(self, client: Client, unit_id: int, route: Route, pdu: bytes) -> bytes:
-        row = self.traffic.asked(client.address, client.door, route.channel, unit_id, pdu)
+        row = self.traffic.asked(client.address, client.door, route.channel, unit_id, route.unit, pdu)
         try:
-            reply = await self.lines[route.channel].ask(client.name, route, pdu)
+            reply = await self.lines[route.channel].ask(client.name, route, pdu, client.role or "")
         except RawRefused as exc:
             code, counter = _CODES.get(exc.failure, _NO_PATH)
             self.traffic.count(counter)
@@ -113,14 +110,15 @@ class Router:
                 return self._refused(client, BROADCAST_UNIT, pdu, f"broadcast on {channel}", code)
         gone_out = False
         for channel in door.broadcast:
-            self.traffic.asked(client.address, client.door, channel, BROADCAST_UNIT, pdu)
+            self.traffic.asked(client.address, client.door, channel, BROADCAST_UNIT, BROADCAST_UNIT, pdu)
             try:
-                await self.lines[channel].ask(client.name, Route(channel, BROADCAST_UNIT), pdu)
+                await self.lines[channel].ask(client.name, Route(channel, BROADCAST_UNIT), pdu, client.role or "")
             except RawRefused as exc:
                 if exc.failure is RawFailure.REFUSED_BY_POLICY:
                     self.traffic.count("refused_core")
                     self._refusals.note(client.address)
-                    self.traffic.refused(client.address, BROADCAST_UNIT, pdu, f"broadcast on {channel}")
+                    # the core has recorded it
+                    self.traffic.count("refused_policy")
                     return exception_pdu(pdu[0], ILLEGAL_FUNCTION)
                 # nobody answers a broadcast, and nobody is told that a line is down
                 continue
@@ -129,7 +127,5 @@ class Router:
         return None
 
     def _refused(self, client: Client, unit_id: int, pdu: bytes, what: str, code: int = ILLEGAL_FUNCTION) -> bytes:
-        self.traffic.refused(client.address, unit_id, pdu, what)
-        origin = Origin("gateway", client.address, client.role or "")
-        self._sink.refused(origin, f"unit {unit_id} function {pdu[0]}", what)
+        self.traffic.refused(client.address, unit_id, pdu, what, client.role or "")
         return exception_pdu(pdu[0], code)

@@ -11,6 +11,7 @@ import msgspec
 
 from bridge.core.listener import Listener
 from bridge.core.ports import Listening, Projection, ProjectionContext
+from bridge.core.traffic import TRAFFIC_FILE
 from bridge.gateway.modbus import probe
 from bridge.gateway.modbus.line import GatewayLine
 from bridge.gateway.modbus.own import OwnUnit
@@ -21,7 +22,6 @@ from bridge.gateway.modbus.session import RoleOf, Session
 from bridge.gateway.modbus.traffic import Traffic
 
 # who reads what, renewed while clients ask
-TRAFFIC_FILE = "traffic.json"
 _TRAFFIC_EVERY_S = 10.0
 
 
@@ -42,7 +42,6 @@ class Server:
             OwnUnit(own_version(), plan.site, ctx.counters, ctx.clock),
             traffic,
             ctx.clock,
-            ctx.refusals,
         )
         open_doors: list[Listening] = []
         try:

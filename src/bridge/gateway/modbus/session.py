@@ -26,7 +26,9 @@ class Session(asyncio.Protocol):
         self._stream: Stream = RtuStream() if self._rtu else MbapStream()
         self._most = 1 if self._rtu else MOST_UNDER_WAY
         self._counters = router.traffic.counters
-        self._tasks: set[asyncio.Task[None]] = set()
+        # by number of the request
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._number = 0
         self._transport: asyncio.Transport | None = None
         self._alive: Callable[[], bool] = _always
         self._client = Client("", "", door)
@@ -46,7 +48,7 @@ class Session(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._counters["connections"] -= 1
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
 
     def data_received(self, data: bytes) -> None:
@@ -83,9 +85,8 @@ class Session(asyncio.Protocol):
             if not self._alive():
                 return
             self._counters["requests"] += 1
-            task = self._loop.create_task(self._serve(request))
-            self._tasks.add(task)
-            task.add_done_callback(self._done)
+            self._number += 1
+            self._tasks[self._number] = self._loop.create_task(self._serve(self._number, request))
         if self._room() != self._reading and not transport.is_closing():
             self._reading = not self._reading
             (transport.resume_reading if self._reading else transport.pause_reading)()
@@ -101,20 +102,23 @@ class Session(asyncio.Protocol):
     def _room(self) -> bool:
         return self._writable and len(self._tasks) < self._most
 
-    async def _serve(self, request: Request) -> None:
+    async def _serve(self, number: int, request: Request) -> None:
+        """What fails here has no answer: the client loses its connection, and the loop's handler logs the failure."""
         transaction, unit_id, pdu = request
-        reply = await self._router.reply(self._client, unit_id, pdu)
-        if reply is not None and self._transport is not None:
+        served = False
+        try:
+            reply = await self._router.reply(self._client, unit_id, pdu)
+            served = True
+        finally:
+            self._tasks.pop(number, None)
+            if not served and self._transport is not None:
+                self._transport.abort()
+        if self._transport is None:
+            return
+        if reply is not None:
             frame = self._stream.frame(transaction, unit_id, reply)
             self._counters["bytes_out"] += len(frame)
             self._transport.write(frame)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            if self._transport is not None:
-                self._transport.abort()
-            raise failure
         if not self._reading or self._stream.pending():
             self._pump()
 

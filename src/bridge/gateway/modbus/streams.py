@@ -46,10 +46,9 @@ class MbapStream:
 
     def next(self) -> Request | None:
         try:
-            request = next(self._reader.requests(), None)
+            return self._reader.next()
         except MbapError as exc:
             raise StreamError(str(exc)) from exc
-        return None if request is None else (request.transaction, request.unit_id, request.pdu)
 
     def pending(self) -> bool:
         return len(self._reader) > 0

@@ -3,17 +3,14 @@
 import logging
 from collections import OrderedDict
 
-import msgspec
-
 from bridge.core.clock import Clock
 from bridge.core.command import Origin
 from bridge.core.ports import RefusalSink
+from bridge.core.traffic import ROWS_MOST, TrafficRow
 from bridge.modbus.request import only_reads
 
 # the name under which the core knows this server
 PROTOCOL = "gateway"
-# rows kept; the one that was not asked for longest goes first
-ROWS_MOST = 512
 COUNTERS = (
     "connections",
     "requests",
@@ -36,51 +33,36 @@ COUNTERS = (
 _log = logging.getLogger("bridge.gateway")
 
 
-class Row(msgspec.Struct):
-    """One question of one client. `unit`: as the client says it; `address`, `count`: -1 and 0 where it has none."""
-
-    client: str
-    door: int
-    channel: str
-    unit: int
-    function: int
-    address: int
-    count: int
-    requests: int = 0
-    failed: int = 0
-    last_utc_ns: int = 0
-
-
 class Traffic:
     """Loop thread only. `refusals`: who records that a write was refused here; the core records its own refusals."""
 
     def __init__(self, counters: dict[str, int], clock: Clock, refusals: RefusalSink) -> None:
         self.counters, self._clock, self._refusals = counters, clock, refusals
-        self._rows: OrderedDict[tuple[str, int, int, bytes], Row] = OrderedDict()
+        self._rows: OrderedDict[tuple[str, int, int, bytes], TrafficRow] = OrderedDict()
         counters.update(dict.fromkeys(COUNTERS, 0))
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TrafficRow]:
         """Return the table, the newest last."""
         return list(self._rows.values())
 
     def count(self, name: str, by: int = 1) -> None:
         self.counters[name] += by
 
-    def refused(self, client: str, unit_id: int, pdu: bytes, what: str) -> None:
-        """Note what the policy or a role refused; the log limits itself. `client`: its address."""
+    def refused(self, client: str, unit_id: int, pdu: bytes, what: str, role: str = "") -> None:
+        """Note what the policy or a role refused; the log limits itself. `client`: its address; `role`: proved."""
         self.counters["refused_policy"] += 1
         _log.warning("request_refused peer=%s unit_id=%d function=%d what=%s", client, unit_id, pdu[0], what)
-        self.write_refused(client, unit_id, pdu, what)
+        self.write_refused(client, unit_id, pdu, what, role)
 
-    def write_refused(self, client: str, unit_id: int, pdu: bytes, what: str) -> None:
+    def write_refused(self, client: str, unit_id: int, pdu: bytes, what: str, role: str = "") -> None:
         """Have it recorded if it is no read."""
         if not only_reads(pdu):
             target = f"unit {unit_id} function {pdu[0]}"
             if len(pdu) >= 3:
                 target += f" address {int.from_bytes(pdu[1:3], 'big')}"
-            self._refusals.refused(Origin(PROTOCOL, client, ""), target, what)
+            self._refusals.refused(Origin(PROTOCOL, client, role), target, what)
 
-    def asked(self, client: str, door: int, channel: str, unit: int, pdu: bytes) -> Row:
+    def asked(self, client: str, door: int, channel: str, unit: int, line_unit: int, pdu: bytes) -> TrafficRow:
         """Note a request; the caller notes on the row what became of it."""
         # address and count, where the function has them
         key = client, door, unit, pdu[:5]
@@ -89,7 +71,7 @@ class Traffic:
             address, count = (
                 (int.from_bytes(pdu[1:3], "big"), _count(pdu)) if 1 <= pdu[0] <= 23 and len(pdu) >= 5 else (-1, 0)
             )
-            row = self._rows[key] = Row(client, door, channel, unit, pdu[0], address, count)
+            row = self._rows[key] = TrafficRow(client, door, channel, unit, line_unit, pdu[0], address, count)
             if len(self._rows) > ROWS_MOST:
                 self._rows.popitem(last=False)
         else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Protocol
 
 from bridge.core.clock import Clock
-from bridge.core.command import Command, Origin, Outcome
+from bridge.core.command import Command, Mode, Origin, Outcome
 from bridge.core.point import Kind, PointDef, Value
 from bridge.core.ports import CommandPort, Nobody, RefusalSink
 from bridge.projections.dnp3.controls import CommandStatus, Control, Operation
@@ -98,16 +98,10 @@ class MasterBackend:
         """Have the core record what never becomes a command."""
         self._commands.refusals.refused(self._origin(), target, reason)
 
-    def select(self, control: Control) -> CommandStatus:
-        status = self._checked(control)[0]
-        if status is not CommandStatus.SUCCESS:
-            self._refused(control, status)
-        return status
-
-    def operate(self, control: Control, ticket: int) -> CommandStatus | None:
-        status, command = self._checked(control)
+    def control(self, control: Control, mode: Mode, ticket: int) -> CommandStatus | None:
+        status, command = self._checked(control, mode)
         if command is None:
-            self._tell(control, status)
+            self._tell(control, mode, status)
             return status
         self._commands.spawn(self._carry_out(control, command, ticket))
         return None
@@ -115,13 +109,13 @@ class MasterBackend:
     def _origin(self) -> Origin:
         return Origin("dnp3", self._asker.peer if self._asker is not None else "", f"master {self._plan.address}")
 
-    def _checked(self, control: Control) -> tuple[CommandStatus, Command | None]:
-        status, command = self._command(control)
+    def _checked(self, control: Control, mode: Mode) -> tuple[CommandStatus, Command | None]:
+        status, command = self._command(control, mode)
         if command is None:
             self.refused(f"{control.type.name.lower()} {control.index}", status.name.lower())
         return status, command
 
-    def _command(self, control: Control) -> tuple[CommandStatus, Command | None]:
+    def _command(self, control: Control, mode: Mode) -> tuple[CommandStatus, Command | None]:
         found = self._commands.outputs.get((control.type, control.index))
         if found is None:
             return CommandStatus.NOT_SUPPORTED, None
@@ -135,20 +129,22 @@ class MasterBackend:
         if wanted is None:
             return CommandStatus.OUT_OF_RANGE, None
         deadline_ns = self._commands.clock.monotonic_ns() + round(self._plan.command_timeout_s * 1e9)
-        return CommandStatus.SUCCESS, Command(place.index, wanted, self._origin(), deadline_ns)
+        return CommandStatus.SUCCESS, Command(place.index, wanted, self._origin(), deadline_ns, mode)
 
     async def _carry_out(self, control: Control, command: Command, ticket: int) -> None:
         result = await self._commands.port.submit(command)
         status = _STATUS[result.outcome]
-        self._tell(control, status)
+        self._tell(control, command.mode, status)
         if self._asker is not None:
             self._asker.command_done(ticket, status)
 
-    def _tell(self, control: Control, status: CommandStatus) -> None:
-        if status is CommandStatus.SUCCESS:
-            self._commands.counters["controls_done"] += 1
-        else:
+    def _tell(self, control: Control, mode: Mode, status: CommandStatus) -> None:
+        if status is not CommandStatus.SUCCESS:
             self._refused(control, status)
+        if mode is Mode.SELECT:
+            # nothing was commanded
+            return
+        self._commands.counters["controls_done"] += status is CommandStatus.SUCCESS
         self._commands.report(control, status)
 
     def _refused(self, control: Control, status: CommandStatus) -> None:

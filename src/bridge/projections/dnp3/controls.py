@@ -2,7 +2,7 @@
 SELECT, OPERATE and DIRECT OPERATE: requests to commands, statuses to the echo.
 
 An OPERATE runs only right after the SELECT it repeats: same objects, sequence + 1, within the select
-time-out, same session.
+time-out, same session. A SELECT is judged by the core like the OPERATE, and so answered truthfully.
 """
 
 import enum
@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from bridge.core.command import Mode
 from bridge.projections.dnp3.application import SEQUENCE_MASK, Iin, ObjectHeader, Qualifier, RequestError
 from bridge.projections.dnp3.objects import PointType
 
@@ -61,12 +62,12 @@ class Control(msgspec.Struct, frozen=True, gc=False):
 
 
 class ControlHandler(Protocol):
-    def select(self, control: Control) -> CommandStatus:
-        """Tell whether `control` would be accepted now; changes nothing."""
-        ...
+    def control(self, control: Control, mode: Mode, ticket: int) -> CommandStatus | None:
+        """
+        Start `control`, or with SELECT ask whether it would be accepted, which changes nothing. Never blocks.
 
-    def operate(self, control: Control, ticket: int) -> CommandStatus | None:
-        """Start `control`; None: `OutstationSession.command_done(ticket, status)` will tell. Never blocks."""
+        None: `OutstationSession.command_done(ticket, status)` will tell.
+        """
         ...
 
 

@@ -94,7 +94,7 @@ class Functions:
             case Function.OPERATE:
                 return self.operations.operate(request, headers, now_s)
             case Function.DIRECT_OPERATE | Function.DIRECT_OPERATE_NR:
-                return self.operations.start(headers, now_s)
+                return self.operations.direct(headers, now_s)
             case Function.FREEZE | Function.FREEZE_NR:
                 return Reply(self._freeze(headers))
             case Function.ASSIGN_CLASS:

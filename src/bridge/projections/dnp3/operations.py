@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bridge.core.command import Mode
 from bridge.projections.dnp3 import controls
 from bridge.projections.dnp3.application import Iin, ObjectHeader, Request
 from bridge.projections.dnp3.controls import CommandStatus, ControlHandler, Selection
@@ -15,11 +16,12 @@ class Reply(NamedTuple):
 
 
 class _Running:
-    """A request whose commands run; `statuses` are None until known."""
+    """A request whose commands run; `statuses` are None until known. `selects`: what it selects when all succeed."""
 
-    def __init__(self, headers: Sequence[ObjectHeader], until_s: float) -> None:
+    def __init__(self, headers: Sequence[ObjectHeader], until_s: float, selects: Selection | None = None) -> None:
         self.headers = headers
         self.until_s = until_s
+        self.selects = selects
         self.statuses: list[CommandStatus | None] = []
         self.tickets: dict[int, int] = {}
 
@@ -37,18 +39,10 @@ class Operations:
         """Forget what does not outlive a connection."""
         self._selection = self._running = None
 
-    def select(self, request: Request, headers: Sequence[ObjectHeader], now_s: float) -> Reply:
+    def select(self, request: Request, headers: Sequence[ObjectHeader], now_s: float) -> Reply | None:
         self._selection = None
-        statuses: list[CommandStatus] = []
-        for item in controls.parse_controls(headers, self._plan.max_controls):
-            if item.control is None or item.status is not CommandStatus.SUCCESS:
-                statuses.append(item.status)
-            else:
-                statuses.append(self._handler.select(item.control))
-        if all(status is CommandStatus.SUCCESS for status in statuses):
-            until_s = now_s + self._plan.select_timeout_s
-            self._selection = Selection(request.sequence, request.body, until_s)
-        return Reply(Iin.NONE, controls.echo(headers, statuses))
+        selects = Selection(request.sequence, request.body, now_s + self._plan.select_timeout_s)
+        return self._start(Mode.SELECT, headers, now_s, selects)
 
     def operate(self, request: Request, headers: Sequence[ObjectHeader], now_s: float) -> Reply | None:
         selection, self._selection = self._selection, None
@@ -56,19 +50,24 @@ class Operations:
         status = controls.check_selection(selection, request.sequence, request.body, now_s)
         if status is not CommandStatus.SUCCESS:
             return Reply(Iin.NONE, controls.echo(headers, [status] * len(found)))
-        return self.start(headers, now_s)
+        return self._start(Mode.OPERATE, headers, now_s)
 
-    def start(self, headers: Sequence[ObjectHeader], now_s: float) -> Reply | None:
+    def direct(self, headers: Sequence[ObjectHeader], now_s: float) -> Reply | None:
+        return self._start(Mode.DIRECT, headers, now_s)
+
+    def _start(
+        self, mode: Mode, headers: Sequence[ObjectHeader], now_s: float, selects: Selection | None = None
+    ) -> Reply | None:
         if self._running is not None:
             return Reply(Iin.ALREADY_EXECUTING)
-        operation = _Running(headers, now_s + self._plan.command_timeout_s)
+        operation = _Running(headers, now_s + self._plan.command_timeout_s, selects)
         for at, item in enumerate(controls.parse_controls(headers, self._plan.max_controls)):
             if item.control is None or item.status is not CommandStatus.SUCCESS:
                 operation.statuses.append(item.status)
                 continue
             self._ticket += 1
             operation.tickets[self._ticket] = at
-            operation.statuses.append(self._handler.operate(item.control, self._ticket))
+            operation.statuses.append(self._handler.control(item.control, mode, self._ticket))
         return self._finish(operation)
 
     def _finish(self, operation: _Running) -> Reply | None:
@@ -77,6 +76,8 @@ class Operations:
             self._running = operation
             return None
         self._running = None
+        if operation.selects is not None and all(status is CommandStatus.SUCCESS for status in known):
+            self._selection = operation.selects
         return Reply(Iin.NONE, controls.echo(operation.headers, known))
 
     def done(self, ticket: int, status: CommandStatus) -> Reply | None:

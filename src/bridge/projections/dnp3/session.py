@@ -152,7 +152,7 @@ class OutstationSession:
         return self._take()
 
     def command_done(self, ticket: int, status: CommandStatus) -> list[bytes]:
-        """Give the status of a command that `Backend.operate` left open."""
+        """Give the status of a command that `Backend.control` left open."""
         self._answer_late(self._functions.operations.done(ticket, status))
         return self._take()
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from bridge.projections.iec61850.cid import MODEL, VENDOR
 from bridge.projections.iec61850.controls import Desk, Request
 from bridge.projections.iec61850.ied_server import LIBRARY_CLIENTS, LOOPBACK, Identity, IedServer, ServerConfig
 from bridge.projections.iec61850.lib61850 import LibraryError
+from bridge.projections.iec61850.mms_writes import MmsWrites, is_recorded_elsewhere
 from bridge.projections.iec61850.plan import Plan
 from bridge.projections.iec61850.source import Loaded
 from bridge.projections.iec61850.tpkt import is_whole_request
@@ -72,7 +74,7 @@ class Server:
     async def _serve(
         self, ctx: ProjectionContext, listener: Listener, running: "_Running", changed: asyncio.Future[None]
     ) -> None:
-        relay = await ctx.listeners.relay(listener, LOOPBACK, running.port, is_whole_request)
+        relay = await ctx.listeners.relay(listener, LOOPBACK, running.port, is_whole_request, running.watch)
         running.relay = self._relay = relay
         self._running = running
         try:
@@ -114,6 +116,7 @@ class _Running:
         self._loop = asyncio.get_running_loop()
         self._points = {definition.id: definition for definition in ctx.points.defs()}
         self.relay: Relaying | None = None
+        self._controls = frozenset(f"{model.ied}{binding.object}" for binding in model.bindings if binding.control)
         self._commands: set[asyncio.Task[None]] = set()
         desk = Desk(
             submit=self._asked,
@@ -180,6 +183,15 @@ class _Running:
     def _refused(self, peer: str, point: str, reason: str) -> None:
         """Server thread."""
         self._loop.call_soon_threadsafe(self._record, peer, point, reason)
+
+    def watch(self, address: str) -> MmsWrites:
+        """Return who records what the library refuses a client by itself."""
+        return MmsWrites(partial(self._refused_by_library, address))
+
+    def _refused_by_library(self, address: str, item: str, reason: str) -> None:
+        if not is_recorded_elsewhere(item, self._controls):
+            self._count_up("refused_writes")
+            self._ctx.refusals.refused(Origin("iec61850", address, ""), item, reason)
 
     def _record(self, peer: str, point: str, reason: str) -> None:
         self._ctx.refusals.refused(Origin("iec61850", self._client(peer), ""), point, reason)

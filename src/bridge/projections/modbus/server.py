@@ -1,7 +1,6 @@
 """Point image -> Modbus TCP: the projection's life in its worker."""
 
 import asyncio
-import ssl
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
@@ -32,9 +31,7 @@ class _Open:
     listening: Listening
 
     def refusals(self) -> int:
-        asks_for_certificates = self.listener.tls is not None and self.listener.tls.client_ca
-        names = (*_REFUSALS, "refused_tls") if asks_for_certificates else _REFUSALS
-        return sum(self.services.counters.get(name, 0) for name in names)
+        return sum(self.services.counters.get(name, 0) for name in _REFUSALS)
 
 
 class Server:
@@ -79,16 +76,15 @@ class Server:
         """
         Raises: as `probe.ask`.
 
-        When the guard refuses us, because every seat is taken, our own address is not on the list or our certificate is
-        for servers only, it has answered, and a session is asked directly: a server that serves as many as it may is
-        well.
+        When the guard refuses us, because every seat is taken or our own address is not on the list, it has answered,
+        and a session is asked directly: a server that serves as many as it may is well.
         """
         now = self._open
         assert now is not None, "probe before run"
         refusals = now.refusals()
         try:
             await probe.ask(now.listener, now.listening.port, SITE_UNIT)
-        except (ConnectionError, EOFError, ssl.SSLError):
+        except (ConnectionError, EOFError):
             # the guard counts in its own turn of the loop
             await asyncio.sleep(_COUNTED_S)
             if now.refusals() == refusals:

@@ -19,6 +19,7 @@ from bridge.projections.web.files import EVENT_FILES, packed
 from bridge.projections.web.groups import groups_of, headline
 from bridge.projections.web.labels import point_label
 from bridge.projections.web.live import POINTS_MOST, Live, row
+from bridge.projections.web.rows import TrafficRow
 from bridge.projections.web.sessions import Sessions
 from bridge.projections.web.shown import NOTHING, age_text, clock_text, number_text, time_text, unit_text
 from bridge.projections.web.views import alarm_rows, device_rows, found_points
@@ -183,8 +184,9 @@ class Pages:
         if channel is None:
             raise NotFound
         frames = await self._core.ask("frames", list[dict[str, Any]], channel=name)
+        clients = await self._core.ask("traffic", list[TrafficRow], channel=name)
         on_line = [device for device in self._core.devices.values() if device.channel == name]
-        return {"channel": channel, "frames": frames[::-1][:100], "devices": on_line}
+        return {"channel": channel, "frames": frames[::-1][:100], "devices": on_line, "clients": clients[:100]}
 
     async def _alarms(self, _: Request, words: Words) -> Mapping[str, Any]:
         del words

@@ -35,6 +35,21 @@ class ChannelRow(msgspec.Struct, frozen=True):
     opened: int
 
 
+class TrafficRow(msgspec.Struct, frozen=True):
+    """One question of one client of the gateway. `address`: -1 where the function has none."""
+
+    client: str
+    device: str
+    channel: str
+    unit: int
+    function: int
+    address: int
+    count: int
+    requests: int
+    failed: int
+    last_utc_ns: int
+
+
 class DeviceState(msgspec.Struct, frozen=True):
     """What the core counts of a device; times in milliseconds."""
 

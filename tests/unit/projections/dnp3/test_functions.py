@@ -7,7 +7,7 @@ import pytest
 from bridge.projections.dnp3.application import Iin
 from bridge.projections.dnp3.controls import CommandStatus, Operation
 from bridge.projections.dnp3.objects import PointType
-from tests.support.dnp3_master import Master, iin, link, unlink
+from tests.support.dnp3_master import Master, fragments, iin, link, unlink
 
 LATCH_ON_3 = "0c01 28 0100 0300 03 01 64000000 64000000 00"
 
@@ -287,3 +287,17 @@ def test_a_silent_master_is_asked_and_then_given_up() -> None:
     assert not master.session.lost
     master.session.tick(66)
     assert master.session.lost
+
+
+def test_a_select_waits_for_the_word_of_the_core_and_selects_only_what_it_would_accept() -> None:
+    # BARS S1: never "yes" to what the operate would be refused
+    master = Master()
+    master.backend.slow = True
+    waiting = master.ask(3, LATCH_ON_3)
+    refused = fragments(master.session.command_done(1, CommandStatus.NOT_AUTHORIZED))
+    operated = master.ask(4, LATCH_ON_3)
+
+    assert waiting == b""
+    assert status(refused[0]) == CommandStatus.NOT_AUTHORIZED
+    assert status(operated) == CommandStatus.NO_SELECT
+    assert [name for name, _ in master.backend.log] == ["select"]
