@@ -62,8 +62,8 @@ def _once(wanted: "Plan", every: bool, json: bool) -> bool:
             for r in shown
         ]
         show(table, _COLUMNS, "Verification", form(json))
-    for name in wanted.unread:
-        warn(f"{name}: no client here reads this server; not verified")
+    for name, why in wanted.unread.items():
+        warn(f"{name}: not verified: {why}")
     if not json:
         (complain if failures else say)(f"{len(rows) - len(failures)} of {len(rows)} comparisons hold")
     return bool(failures)

@@ -99,6 +99,9 @@ def judge(definition: PointDef, held: Held, shown: Shown | None) -> Verdict:
         return Verdict.STALE_SHOWN_GOOD
     if usable and shown.good is False:
         return Verdict.GOOD_SHOWN_BAD
+    if shown.good is None and not usable:
+        # without a word for it nothing can be shown wrong
+        return Verdict.GOOD
     if shown.value is None:
         return Verdict.GOOD if not usable else Verdict.MISSING
     return Verdict.GOOD if _equal(in_unit(definition, held), shown) else Verdict.DIFFERENT

@@ -1,10 +1,12 @@
 """`meterbridge verify`: every point of a running bridge, from the meter's registers to what each server shows."""
 
 import base64
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +24,7 @@ from bridge.core.quality import Quality
 from bridge.verify.client import ClientFailed, VerifyClient
 from bridge.verify.compare import Held, Shown, Verdict, expected, in_unit, judge, same_as_meter, too_old
 from bridge.verify.dnp3 import Dnp3Reader, free_master
+from bridge.verify.gateway import GatewayReader, readable
 from bridge.verify.modbus import ModbusReader
 from bridge.verify.opcua import OpcUaReader
 from bridge.verify.reference import RawBlock, raw_value, registers_of
@@ -84,8 +87,25 @@ def _dnp3(face: Face, site: Path, counters: Counters) -> VerifyClient:
     return Dnp3Reader(face.listener.bind, face.listener.port, address, outstation, point_list)
 
 
-# A client per protocol; a protocol without one is named in the result, not passed over in silence.
-CLIENTS: Mapping[str, MakeClient] = {"modbus": _modbus, "snmp": _snmp, "opcua": _opcua, "dnp3": _dnp3}
+def _gateway(face: Face, site: Path, counters: Counters) -> VerifyClient:
+    unit_list = dict(export_site(site, "gateway-map"))["gateway-units.csv"]
+    return GatewayReader(face.listener.bind, face.listener.port, readable(load_site(site).field, unit_list))
+
+
+# A client per protocol; a server without one is named in the result, not passed over in silence.
+CLIENTS: Mapping[str, MakeClient] = {
+    "modbus": _modbus,
+    "snmp": _snmp,
+    "opcua": _opcua,
+    "dnp3": _dnp3,
+    "gateway": _gateway,
+}
+
+# why a server is not read
+UNREAD: Mapping[str, str] = {
+    "ethergate": "it carries the bytes of a line, no points, and would have the line for itself",
+    "web": "it shows the point table to who logs in",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +117,9 @@ class Plan:
     faces: Sequence[Face]
 
     @property
-    def unread(self) -> list[str]:
-        """Enabled servers for which there is no client here."""
-        return [face.name for face in self.faces if face.name not in CLIENTS]
+    def unread(self) -> dict[str, str]:
+        """Enabled servers that are not verified, and why."""
+        return {f.name: UNREAD.get(f.name, "no client here reads it") for f in self.faces if f.name not in CLIENTS}
 
 
 def plan(site: Path, protocols: Sequence[str]) -> Plan:
@@ -118,33 +138,56 @@ def verify(wanted: Plan, clock: Clock) -> Iterator[Row]:
 
     Raises: ControlError when no bridge runs there.
     """
-    clients: dict[str, VerifyClient] = {}
-    served = {face.name: face.projected.needs.points for face in wanted.faces}
-    try:
-        with ControlClient(wanted.config.state_dir) as bridge:
-            running = {row["name"]: row["counters"] for row in bridge.ask("status")["servers"]}
-            for face in wanted.faces:
-                if face.name in CLIENTS:
-                    try:
-                        clients[face.name] = CLIENTS[face.name](face, wanted.site, running.get(face.name, {}))
-                    except ClientFailed as exc:
-                        yield _unreadable(face.name, exc)
-            for device in wanted.config.field:
-                yield from _meter(device, bridge, clock)
-                for name, client in list(clients.items()):
-                    points = [p.definition for p in device.points if p.definition.index in served[name]]
-                    try:
-                        yield from compare_server(device.definition.id, points, name, client, bridge)
-                    except ClientFailed as exc:
-                        yield _unreadable(name, exc)
-                        clients.pop(name).close()
-    finally:
-        for client in clients.values():
-            client.close()
+    with ControlClient(wanted.config.state_dir) as bridge, contextlib.ExitStack() as ending:
+        running = {row["name"]: row["counters"] for row in bridge.ask("status")["servers"]}
+        servers = [
+            _Server(face, wanted.site, running.get(face.name, {})) for face in wanted.faces if face.name in CLIENTS
+        ]
+        for server in servers:
+            ending.callback(server.close)
+        for device in wanted.config.field:
+            yield from _meter(device, bridge, clock)
+            for server in list(servers):
+                try:
+                    rows = server.compared(device, bridge)
+                except ClientFailed as exc:
+                    yield Row("", server.name, Verdict.UNREADABLE, "", str(exc))
+                    servers.remove(server)
+                else:
+                    yield from rows
 
 
-def _unreadable(name: str, exc: ClientFailed) -> Row:
-    return Row("", name, Verdict.UNREADABLE, "", str(exc))
+class _Server:
+    """One server and its client, which is made again when its connection has idled away meanwhile."""
+
+    def __init__(self, face: Face, site: Path, counters: Counters) -> None:
+        self.name = face.name
+        self._make = partial(CLIENTS[face.name], face, site, counters)
+        self._served = face.projected.needs.points
+        self._client: VerifyClient | None = None
+
+    def compared(self, device: FieldDevice, bridge: Asked) -> list[Row]:
+        """Raises: ClientFailed."""
+        again = self._client is not None
+        try:
+            return self._rows(device, bridge)
+        except ClientFailed:
+            self.close()
+            if not again:
+                raise
+        return self._rows(device, bridge)
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _rows(self, device: FieldDevice, bridge: Asked) -> list[Row]:
+        client = self._client = self._client or self._make()
+        # the gateway shows registers, and not because a mapping says so
+        served = client.indexes if isinstance(client, GatewayReader) else self._served
+        points = [p.definition for p in device.points if p.definition.index in served]
+        return list(compare_server(device.definition.id, points, self.name, client, bridge))
 
 
 def _meter(device: FieldDevice, bridge: Asked, clock: Clock) -> Iterator[Row]:

@@ -192,25 +192,36 @@ def test_verify_finds_every_server_telling_the_truth(demo: Demo) -> None:
     assert "comparisons hold" in done.stdout
 
 
-def test_verify_finds_a_seeded_fault(demo: Demo) -> None:
-    """A register list with a wrong scale stands for a server that shows a wrong value."""
-    meter = ROOT / "mappings" / "meters" / "ion7400.yaml"
+@pytest.mark.parametrize(
+    ("old", "new", "point"),
+    [
+        ("unit: kW,", "scale: 0.5, unit: kW,", "main.active_power_l1"),
+        ("word_order: ABCD", "word_order: CDAB", "main.active_energy_import"),
+    ],
+    ids=["scale", "words"],
+)
+def test_verify_finds_a_seeded_fault(demo: Demo, old: str, new: str, point: str) -> None:
+    """Another meter file than the running bridge has: its table, and what comes through its gateway, are not that."""
+    text = (ROOT / "mappings" / "meters" / "ion7400.yaml").read_text()
+    wrong = text.replace(old, new, 1)
+    assert wrong != text
     site = demo.site / "site.yaml"
     before = site.read_text()
-    text = meter.read_text().replace("meter: ion7400", "meter: ion7400", 1)
-    wrong = text.replace("unit: kW,", "scale: 0.5, unit: kW,", 1)
-    assert wrong != text
     (demo.site / "meters").mkdir(exist_ok=True)
     (demo.site / "meters" / "ion7400.yaml").write_text(wrong)
     try:
         site.write_text(before.replace("site:\n", "site:\n  meters: [meters]\n", 1))
-        done = demo.bridge("verify", str(demo.site))
+        done = demo.bridge("verify", str(demo.site), "--protocol", "gateway", "--json")
     finally:
         site.write_text(before)
+    rows = json.loads(done.stdout)
 
     assert done.returncode == 1
-    assert "different" in done.stdout
-    assert "main.active_power" in done.stdout
+    assert {row["protocol"] for row in rows if row["point"] == point and row["verdict"] == "different"} == {
+        "meter",
+        "gateway",
+    }
+    assert all(row["verdict"] == "good" for row in rows if row["point"].startswith("tenant-1."))
 
 
 def test_scan_and_probe_recognise_the_simulated_meters(demo: Demo) -> None:
