@@ -62,6 +62,12 @@ def say(text: str) -> None:
     _out.print(text, markup=False)
 
 
+def verbatim(text: str) -> None:
+    """Print text to be copied: not wrapped, not coloured, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def warn(text: str) -> None:
     _err.print(text, markup=False, style="yellow")
 

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -12,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.demo import ROOT, Demo, running_demo, wait_until
+from tests.support.demo import ROOT, Demo, environment, running_demo, wait_until
 from tests.support.modbus_clients import HOLDING, Libmodbus, Mbpoll, Pymodbus, PyModbusTcp, Reader
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -248,6 +251,46 @@ def test_the_numbers_are_those_of_the_shipped_ledger(demo: Demo) -> None:
     shipped = ROOT / "mappings" / "demo" / "numbering.lock.yaml"
 
     assert (demo.site / "numbering.lock.yaml").read_text() == shipped.read_text()
+
+
+@pytest.mark.timeout(240)
+def test_every_command_the_demo_prints_can_be_copied_and_run(demo: Demo) -> None:
+    offered = commands(demo)
+    failed = {}
+    for server, lines in offered.items():
+        for line in lines:
+            done = as_typed(line)
+            if done.returncode or not (done.stdout.strip() or line.startswith(("socat ", "export "))):
+                failed[server] = (line, done.returncode, done.stderr[-500:])
+
+    assert not failed, failed
+    assert set(offered) >= set(demo.ready["servers"]) | {"simulator"}
+    assert all(offered.values())
+
+
+def commands(demo: Demo) -> dict[str, list[str]]:
+    """The commands below each heading of what the demo printed."""
+    wait_until(lambda: "\nmeterbridge verify " in demo.log.read_text(), 10)
+    printed = demo.log.read_text().partition("The demo runs.")[2]
+    text = printed[: printed.index("\n", printed.index("\nmeterbridge verify ") + 1)]
+    found: dict[str, list[str]] = {}
+    for part in text.split("\n\n# ")[1:]:
+        server, *lines = part.strip().split("\n")
+        found[server] = [line for line in lines if line and not line.startswith("#")]
+    return found
+
+
+def as_typed(line: str) -> subprocess.CompletedProcess[str]:
+    # a tunnel has no end of its own, and a source tree no command of its name
+    line = f"{line} & sleep 1; kill $!" if line.startswith("socat ") else line
+    line = line.replace("meterbridge ", "python -m bridge ", 1)
+    words = ["bash", "-c", line]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, env=with_clients(), cwd="/", check=False)
+
+
+def with_clients() -> dict[str, str]:
+    """The environment of a shell in which the clients of this Python are found."""
+    return {**environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 def test_the_log_holds_no_traceback(demo: Demo) -> None:
