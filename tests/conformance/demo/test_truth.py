@@ -30,8 +30,6 @@ _FORMATS = {
     "boolean": ">H",
     "time": ">q",
 }
-# slowest poll class of the demo that holds a moving value, and a little
-SETTLED_S = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +83,9 @@ def registers(demo: Demo) -> Registers:
 @pytest.fixture(scope="module")
 def held(demo: Demo) -> dict[str, dict[str, Any]]:
     """What the meters hold, standing still."""
-    pinned = demo.pin_everything()
-    time.sleep(SETTLED_S)
-    return pinned
+    demo.pin_everything()
+    demo.settle()
+    return demo.points()
 
 
 def client(name: str, port: int, folder: Path) -> Reader:
