@@ -26,7 +26,7 @@ from bridge.config.site import RtuChannel, RtuOverTcpChannel, TcpChannel
 from bridge.core.clock import SystemClock
 from bridge.field.arbiter import Use
 from bridge.field.channel import FieldChannel, open_channel
-from bridge.field.modbus.timing import LineTiming
+from bridge.modbus.timing import LineTiming
 from bridge.modbus.frame import MbapReader, read_pdu, rtu_frame, tcp_frame
 from tests.bench.table import Table
 
