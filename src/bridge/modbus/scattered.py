@@ -4,8 +4,8 @@ Function 100, sub-function 4: read up to 100 holding registers that stand apart.
     request   64h | bytes that follow | 04h | transmission number 1 | address 2 ...
     reply     64h | bytes that follow | 04h | transmission number 1 | value 2 ...
 
-Not of the Modbus standard. Source: Schneider Electric, FAQ000241252 "How to decode modbus Scattered Holding Register Read
-Function" (addresses go out as they are) and DOCA0172 (EcoStruxure Panel Server user guide), "Function 100-4: Read
+Not of the Modbus standard. Source: Schneider Electric, FAQ000241252 "How to decode modbus Scattered Holding Register
+Read Function" (addresses go out as they are) and DOCA0172 (EcoStruxure Panel Server user guide), "Function 100-4: Read
 Non-Adjacent Registers" (n <= 100; the server sends the transmission number back).
 """
 
