@@ -10,13 +10,14 @@ from bridge.app.bridge import Bridge
 from bridge.app.control_own import own_handlers
 from bridge.app.views import channel_row, device_row, point_row, server_row
 from bridge.config.fingerprints import fingerprints
+from bridge.config.site import TcpChannel
 from bridge.control.protocol import CALLER, ControlError
 from bridge.control.server import Handler, Stream
 from bridge.core.command import Command, Origin
 from bridge.core.errors import ConfigErrors, FieldError
 from bridge.core.point import Kind, PointDef, Value
 from bridge.field.channel import FieldChannel
-from bridge.field.modbus.scan import scan
+from bridge.field.modbus.scan import Behind, scan
 from bridge.field.observe import Frame, Verdict
 
 # s; a write from the command line may take this long
@@ -149,7 +150,8 @@ async def _scan(bridge: Bridge, arguments: dict[str, Any]) -> AsyncIterator[Any]
     known = await asyncio.to_thread(fingerprints, [bridge.config.directory / f for f in bridge.config.file.site.meters])
     used = {(d.definition.channel, d.definition.unit_id): d.definition.id for d in bridge.config.field}
     try:
-        async for found in scan(channel, units, known, timeout_s):
+        behind = Behind.NETWORK if isinstance(bridge.config.channels[channel.name], TcpChannel) else Behind.SERIAL
+        async for found in scan(channel, units, known, timeout_s, behind):
             if isinstance(found, int):
                 yield {"unit": found, "answers": False}
             else:
