@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.app.bridge import Bridge
+from bridge.app.confirm import ConfirmationWanted, Confirmed
 from bridge.app.control_own import own_handlers
 from bridge.app.views import channel_row, device_row, point_row, server_row
 from bridge.config.fingerprints import fingerprints
@@ -106,12 +107,14 @@ async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     return {"outcome": result.outcome.value, "device_code": result.device_code}
 
 
-async def _reload(bridge: Bridge, _: dict[str, Any]) -> Any:
+async def _reload(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     try:
-        faces = await bridge.reload()
+        faces = await bridge.reload(Confirmed.YES if arguments.get("confirmed") else Confirmed.NO)
     except ConfigErrors as exc:
-        return {"faults": [str(error) for error in exc.errors], "summary": ""}
-    return {"faults": [], "summary": f"{len(bridge.config.points)} points, {len(faces)} servers"}
+        return {"faults": [str(error) for error in exc.errors], "confirm": [], "summary": ""}
+    except ConfirmationWanted as exc:
+        return {"faults": [], "confirm": list(exc.changes), "summary": ""}
+    return {"faults": [], "confirm": [], "summary": f"{len(bridge.config.points)} points, {len(faces)} servers"}
 
 
 async def _done_locally(bridge: Bridge, arguments: dict[str, Any]) -> Any:

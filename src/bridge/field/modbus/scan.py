@@ -52,7 +52,8 @@ async def scan(
     """
     Yield a Found for each unit id that answers, the bare unit id for each that is silent.
 
-    A unit id costs one time-out if nobody has it. Function 17 is asked where 43/14 says nothing. Raises: ConnectFailed, ConnectionLost when the line itself is down.
+    A unit id costs one time-out if nobody has it. Function 17 is asked where 43/14 says nothing.
+    Raises: ConnectFailed, ConnectionLost when the line itself is down.
     """
     for unit_id in unit_ids:
         found = await identify(asker, unit_id, fingerprints, timeout_s, behind)
