@@ -215,6 +215,7 @@ def test_verify_finds_a_seeded_fault(demo: Demo) -> None:
 
 
 def test_scan_and_probe_recognise_the_simulated_meters(demo: Demo) -> None:
+    # M-20: the COUNTIS on TCP at its factory unit id
     found = demo.bridge("scan", str(demo.site), "plant", "--units", "4-6", "--json")
     probed = demo.bridge("probe", str(demo.site), "main", "--json")
     silent = demo.bridge("scan", str(demo.site), "plant", "--units", "77", "--json")
