@@ -76,6 +76,12 @@ def complain(text: str) -> None:
     _err.print(text, markup=False, style="red")
 
 
+def hint(causes: Sequence[str]) -> None:
+    """Print likely causes of what was just complained about, on stderr."""
+    for cause in (*causes, "see docs/faults.md"):
+        _err.print(f"  - {cause}", markup=False)
+
+
 def stop(status: Exit) -> NoReturn:
     raise SystemExit(int(status))
 

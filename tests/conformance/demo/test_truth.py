@@ -227,6 +227,30 @@ def test_scan_and_probe_recognise_the_simulated_meters(demo: Demo) -> None:
     assert json.loads(silent.stdout) == []
 
 
+# C-03
+def test_probe_of_a_silent_device_says_what_it_may_be(demo: Demo) -> None:
+    demo.fault("heat-pump", "dead")
+    try:
+        done = demo.bridge("probe", str(demo.site), "heat-pump")
+    finally:
+        demo.fault("heat-pump", None)
+
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "unit id may not be those of the device" in done.stderr
+    assert "docs/faults.md" in done.stderr
+
+
+# C-02
+def test_status_counts_requests_of_every_line_device_and_server(demo: Demo) -> None:
+    answer = json.loads(demo.bridge("status", str(demo.site), "--json").stdout)
+
+    assert {row["name"] for row in answer["servers"]} >= set(demo.ready["servers"])
+    assert all(row["counters"] for row in answer["servers"] if row["name"] == "modbus")
+    assert all(row["requests"] > 0 for row in answer["channels"])
+    assert all(row["requests"] > 0 and "timeouts" in row for row in answer["devices"])
+
+
 def test_trace_shows_the_frames_of_a_line(demo: Demo) -> None:
     done = demo.bridge("trace", str(demo.site), "riser-1", "--count", "4")
 
