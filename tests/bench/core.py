@@ -15,8 +15,8 @@ from bridge.core.store import PointStore
 from bridge.field.modbus.planner import ReadCost
 from bridge.field.modbus.readings import Readings
 from bridge.field.modbus.schedule import DevicePlan, ReadBlock
-from bridge.field.modbus.timing import LineTiming
 from bridge.link import wire
+from bridge.modbus.timing import LineTiming
 from bridge.services.staleness import Staleness
 from bridge.workers.supervisor import Supervisor
 from tests.support.meters import device, point

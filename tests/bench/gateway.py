@@ -28,8 +28,8 @@ from bridge.config.site import RtuChannel
 from bridge.core.clock import SystemClock
 from bridge.field.channel import open_channel
 from bridge.field.line import Use
-from bridge.field.modbus.timing import LineTiming
 from bridge.modbus.frame import read_pdu
+from bridge.modbus.timing import LineTiming
 from bridge.workers.worker import WorkerSpec
 from tests.bench.line import figures_of
 from tests.bench.table import Table

@@ -26,8 +26,8 @@ from bridge.config.site import RtuChannel, RtuOverTcpChannel, TcpChannel
 from bridge.core.clock import SystemClock
 from bridge.field.arbiter import Use
 from bridge.field.channel import FieldChannel, open_channel
-from bridge.field.modbus.timing import LineTiming
 from bridge.modbus.frame import MbapReader, read_pdu, rtu_frame, tcp_frame
+from bridge.modbus.timing import LineTiming
 from tests.bench.table import Table
 
 SOURCE = Path(__file__).with_name("paced.c")

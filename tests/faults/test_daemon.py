@@ -130,6 +130,31 @@ def test_a_reload_of_a_broken_site_says_every_fault_and_exits_2(demo: Demo, kept
     assert "modbus.yaml:" in reloaded.stderr
 
 
+# C-06
+def test_a_reload_that_makes_another_meter_of_a_device_asks_first(demo: Demo, kept: Path) -> None:
+    text = (kept / "site.yaml").read_text()
+    ledger = (kept / "numbering.lock.yaml").read_text()
+    changed = text.replace("model: COUNTIS E27", "model: COUNTIS E28")
+    assert changed != text
+    (kept / "site.yaml").write_text(changed)
+
+    refused = demo.bridge("reload", str(kept))
+    assert refused.returncode == 1
+    assert "heat-pump was socomec-countis-e2x COUNTIS E27, becomes" in refused.stderr
+    assert (kept / "numbering.lock.yaml").read_text() == ledger
+    # nobody can be asked by a signal
+    os.kill(demo.process.pid, signal.SIGHUP)
+    wait_until(lambda: "confirm it with" in demo.log.read_text(), 10)
+    assert answers(demo)
+
+    confirmed = demo.bridge("reload", str(kept), "--yes")
+    assert confirmed.returncode == 0, confirmed.stderr
+    told = demo.bridge("events", str(kept)).stdout
+    (kept / "site.yaml").write_text(text)
+    assert demo.bridge("reload", str(kept), "--yes").returncode == 0
+    assert "heat-pump: meter was socomec-countis-e2x COUNTIS E27, is socomec-countis-e2x COUNTIS E28" in told
+
+
 def test_a_device_taken_out_and_put_back_keeps_its_numbers(demo: Demo, kept: Path) -> None:
     """C-07: what a user chose stays."""
     before = (kept / "numbering.lock.yaml").read_text()

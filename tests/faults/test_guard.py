@@ -180,6 +180,19 @@ async def test_half_messages_keep_nobody_in() -> None:
     assert opened.counters["closed_silent"] == 1
 
 
+# G-07: keep-alive is a setting
+async def test_the_system_asks_silent_peers_after_the_time_of_the_listener() -> None:
+    async with guarded(Listener(port=0, keepalive_s=7)) as opened:
+        client = await Client.connect(opened.listener.port)
+        await client.ask("hello")
+        sock = opened.made[0].transport.get_extra_info("socket")
+        asks = [sock.getsockopt(socket.IPPROTO_TCP, o) for o in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
+        on = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        await client.close()
+
+    assert (on, asks) == (1, [7, 2])
+
+
 async def test_a_client_that_falls_silent_is_closed_and_one_that_speaks_is_not() -> None:
     async with guarded(Listener(port=0, idle_s=0.4)) as opened:
         silent, busy = [await Client.connect(opened.listener.port) for _ in range(2)]

@@ -173,6 +173,7 @@ async def test_the_33rd_client_is_refused_and_the_32_stay() -> None:
 
 
 # BARS R4
+# G-07
 async def test_an_idle_client_is_dropped_and_a_talking_one_is_not() -> None:
     listener = {"port": PORT + 6, "idle_s": 0.6, "first_message_s": 0.6}
     async with running(store_of(FACTS), [spec_of(FACTS, PORT + 6, listener=listener)]):

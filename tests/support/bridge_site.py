@@ -110,9 +110,8 @@ def cli(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 def running_bridge(site: Path, simulator_port: int) -> Iterator[RunningBridge]:
     """Start simulator and bridge; wait until every server answers."""
     clock = SystemClock()
-    endpoints_file = site.parent / "endpoints.json"
     with contextlib.ExitStack() as stack:
-        simulator = SimulatorProcess(site, simulator_port, endpoints_file, clock)
+        simulator = SimulatorProcess(site, simulator_port, site.parent, clock)
         stack.enter_context(simulator)
         _connect(site, simulator)
         log = site.parent / "bridge.log"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from bridge.core.clock import Clock
 from bridge.field.alarm import Alarm, LoopAlarm
 from bridge.field.modbus.master import MasterSettings, RtuMaster
-from bridge.field.modbus.timing import LineTiming
 from bridge.modbus.frame import read_pdu, rtu_frame
+from bridge.modbus.timing import LineTiming
 
 TIMING = LineTiming(baud=9600, bits_per_char=10, latency_s=0.002)
 TURNAROUND_S = 0.01

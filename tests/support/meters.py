@@ -13,8 +13,8 @@ from bridge.config.model import DeviceLimits, FieldDevice, FieldPoint, Register
 from bridge.core.errors import FieldError, FramingError, ReplyTimeout
 from bridge.core.point import DeviceDef, Kind, Nominal, PointDef, Sample, Wiring
 from bridge.field.line import LineArbiter, Use
-from bridge.field.modbus.timing import LineTiming
 from bridge.field.modbus.words import words_of
+from bridge.modbus.timing import LineTiming
 
 SECOND = 1_000_000_000
 LINE_9600 = LineTiming(9600, 10)

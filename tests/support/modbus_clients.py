@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from pymodbus.client import ModbusTcpClient
+from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 from pyModbusTCP.client import ModbusClient  # type: ignore[import-untyped]
 
 HOST = "127.0.0.1"
@@ -24,9 +24,11 @@ class Reader(Protocol):
 
 
 class Pymodbus:
-    def __init__(self, port: int) -> None:
-        self.client = ModbusTcpClient(HOST, port=port, timeout=ANSWER_S, retries=0)
-        assert self.client.connect()  # type: ignore[no-untyped-call]
+    """On TCP, or with the client it is given."""
+
+    def __init__(self, port: int, client: ModbusTcpClient | ModbusSerialClient | None = None) -> None:
+        self.client = client or ModbusTcpClient(HOST, port=port, timeout=ANSWER_S, retries=0)
+        assert self.client.connect()
 
     def read(self, table: int, unit_id: int, address: int, count: int) -> list[int]:
         client = self.client
@@ -70,12 +72,14 @@ class Mbpoll:
 
     _TYPES: ClassVar = {COILS: "0", INPUTS: "1", HOLDING: "4:hex", INPUT_REGISTERS: "3:hex"}
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, serial: str = "") -> None:
+        """`serial`: the path of a serial port of 115200 baud without parity, instead of TCP."""
+        tcp, rtu = ["-m", "tcp", "-p", str(port)], ["-m", "rtu", "-b", "115200", "-P", "none"]
+        self._carrier, self._target = (rtu, serial) if serial else (tcp, HOST)
 
     def read(self, table: int, unit_id: int, address: int, count: int) -> list[int]:
-        asked = ["-m", "tcp", "-p", str(self.port), "-a", str(unit_id), "-t", self._TYPES[table]]
-        asked += ["-0", "-r", str(address), "-c", str(count), "-1", "-o", str(ANSWER_S), HOST]
+        asked = [*self._carrier, "-a", str(unit_id), "-t", self._TYPES[table]]
+        asked += ["-0", "-r", str(address), "-c", str(count), "-1", "-o", str(ANSWER_S), self._target]
         said = subprocess.run(["mbpoll", *asked], capture_output=True, text=True, timeout=20, check=False)
         assert said.returncode == 0, said.stdout + said.stderr
         return [int(value, 0) for value in re.findall(r"^\[\d+\]:\s+(\S+)", said.stdout, re.M)]

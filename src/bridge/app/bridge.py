@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bridge.app.audit_events import told_of
 from bridge.app.command_side import CommandSide
+from bridge.app.confirm import ConfirmationWanted, Confirmed
 from bridge.app.faces import Face, missing_extra, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
@@ -23,11 +24,12 @@ from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import ConfigErrors
 from bridge.core.operations import NoOperations, OperationsPort
-from bridge.core.point import PointDef, Value
+from bridge.core.point import DeviceDef, PointDef, Value
 from bridge.core.ports import Grant
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice
 from bridge.services.followers import Followers
+from bridge.services.identity import exchanged
 from bridge.services.staleness import Staleness
 from bridge.workers.requests import Services
 from bridge.workers.status import State, Status
@@ -101,21 +103,25 @@ class Bridge:
         async with asyncio.TaskGroup() as group:
             await self._serve(group)
 
-    async def reload(self) -> Sequence[Face]:
+    async def reload(self, confirmed: Confirmed = Confirmed.NO) -> Sequence[Face]:
         """
-        Take over the files of the site as they are now; return the servers.
+        Take over the files of the site as they are now; return the servers. `confirmed`: that devices become other
+        meters, which changes what is billed by them.
 
-        Raises: ConfigErrors; then everything stays as it was.
+        Raises: ConfigErrors, ConfirmationWanted; then everything stays as it was.
         """
         async with self._reloading:
             assert self.field is not None
             assert self.supervisor is not None
             try:
-                loaded = await asyncio.to_thread(self._load)
+                loaded = await asyncio.to_thread(self._load, self.config.devices, confirmed)
             except ConfigErrors as exc:
                 fault = f"{len(exc.errors)} mistakes, the first: {exc.errors[0]}"
                 self.own.reloaded(fault)
                 await self.commands.reloaded(fault)
+                raise
+            except ConfirmationWanted as exc:
+                self.own.reloaded(f"not confirmed: {exc}")
                 raise
             self.config, self.faces = loaded.config, loaded.faces
             await self.field.apply(self.config, self._swap)
@@ -137,13 +143,17 @@ class Bridge:
     def _specs(self) -> list[WorkerSpec]:
         return [face.spec(self.config.state_dir) for face in self.servers()]
 
-    def _load(self) -> Loaded:
+    def _load(self, before: Sequence[DeviceDef] = (), confirmed: Confirmed = Confirmed.NO) -> Loaded:
+        """`before`: the devices of the configuration in force. Raises: ConfigErrors, ConfirmationWanted."""
         config = self._indexes.settle(load_site(self._site))
         ledger_path = config.directory / LEDGER_FILE
         faces, spaces = number_and_project(config, read_ledger(ledger_path))
         faults = tls_faults(faces, self._clock.utc_ns())
         if faults:
             raise ConfigErrors(faults)
+        changes = exchanged(before, config.devices)
+        if changes and confirmed is Confirmed.NO:
+            raise ConfirmationWanted(changes)
         write_ledger(ledger_path, spaces)
         for warning in config.warnings:
             log.warning("config %s", warning)
@@ -239,6 +249,8 @@ class Bridge:
             except ConfigErrors as exc:
                 for error in exc.errors:
                     log.error("reload refused %s", error)
+            except ConfirmationWanted as exc:
+                log.error("reload refused %s: confirm it with `meterbridge reload`", exc)
             else:
                 log.info("reload done servers=%d points=%d", len(self.faces), len(self.config.points))
 

@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.app.bridge import Bridge
+from bridge.app.confirm import ConfirmationWanted, Confirmed
 from bridge.app.control_own import own_handlers
 from bridge.app.views import channel_row, device_row, point_row, server_row
 from bridge.config.fingerprints import fingerprints
+from bridge.config.site import TcpChannel
 from bridge.control.protocol import CALLER, ControlError
 from bridge.control.server import Handler, Stream
 from bridge.core.command import Command, Origin
 from bridge.core.errors import ConfigErrors, FieldError
 from bridge.core.point import Kind, PointDef, Value
 from bridge.field.channel import FieldChannel
-from bridge.field.modbus.scan import scan
+from bridge.field.modbus.scan import Behind, scan
 from bridge.field.observe import Frame, Verdict
 
 # s; a write from the command line may take this long
@@ -105,12 +107,14 @@ async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     return {"outcome": result.outcome.value, "device_code": result.device_code}
 
 
-async def _reload(bridge: Bridge, _: dict[str, Any]) -> Any:
+async def _reload(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     try:
-        faces = await bridge.reload()
+        faces = await bridge.reload(Confirmed.YES if arguments.get("confirmed") else Confirmed.NO)
     except ConfigErrors as exc:
-        return {"faults": [str(error) for error in exc.errors], "summary": ""}
-    return {"faults": [], "summary": f"{len(bridge.config.points)} points, {len(faces)} servers"}
+        return {"faults": [str(error) for error in exc.errors], "confirm": [], "summary": ""}
+    except ConfirmationWanted as exc:
+        return {"faults": [], "confirm": list(exc.changes), "summary": ""}
+    return {"faults": [], "confirm": [], "summary": f"{len(bridge.config.points)} points, {len(faces)} servers"}
 
 
 async def _done_locally(bridge: Bridge, arguments: dict[str, Any]) -> Any:
@@ -149,7 +153,8 @@ async def _scan(bridge: Bridge, arguments: dict[str, Any]) -> AsyncIterator[Any]
     known = await asyncio.to_thread(fingerprints, [bridge.config.directory / f for f in bridge.config.file.site.meters])
     used = {(d.definition.channel, d.definition.unit_id): d.definition.id for d in bridge.config.field}
     try:
-        async for found in scan(channel, units, known, timeout_s):
+        behind = Behind.NETWORK if isinstance(bridge.config.channels[channel.name], TcpChannel) else Behind.SERIAL
+        async for found in scan(channel, units, known, timeout_s, behind):
             if isinstance(found, int):
                 yield {"unit": found, "answers": False}
             else:

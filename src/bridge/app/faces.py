@@ -65,7 +65,8 @@ def _channel_facts(channel: Channel) -> ChannelFacts:
     kind = str(channel.__struct_config__.tag)
     if not isinstance(channel, RtuChannel):
         return ChannelFacts(kind)
-    return ChannelFacts(kind, channel.gateway.tcp if channel.gateway is not None else 0, channel.ethergate)
+    gateway_port = channel.gateway.tcp if channel.gateway is not None else 0
+    return ChannelFacts(kind, gateway_port, channel.ethergate, channel.port)
 
 
 def load_mapping(name: str) -> ProjectionMapping:

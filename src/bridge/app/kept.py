@@ -15,6 +15,7 @@ from bridge.services.min_max import Extreme
 T = TypeVar("T")
 # kinds of table `kept`
 INDEX, DEMAND, SETTING, ALARM, READER, EXTREME = "index", "demand", "setting", "alarm", "reader", "extreme"
+IDENTITY = "identity"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -29,6 +30,7 @@ class Kept(msgspec.Struct, frozen=True):
     read: int = 0
     sent: int = 0
     profile_ns: int = 0
+    identities: Mapping[str, str] = {}
 
 
 def load_kept(database: Database) -> Kept:
@@ -46,6 +48,7 @@ def load_kept(database: Database) -> Kept:
         profile_ns=max(database.last_profile().values(), default=0),
         read=readers.get("", 0),
         sent=readers.get("syslog", 0),
+        identities=_decoded(database.kept(IDENTITY), str),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge.app.kept import ALARM, DEMAND, EXTREME, INDEX, READER, SETTING, Kept, encoded, load_kept
+from bridge.app.kept import ALARM, DEMAND, EXTREME, IDENTITY, INDEX, READER, SETTING, Kept, encoded, load_kept
 from bridge.core.alarm import Alarm
 from bridge.core.clock import Clock
 from bridge.core.event import Event, EventKind
@@ -77,6 +77,11 @@ class Memory:
         """Keep an index."""
         if self.recorder is not None:
             self.recorder.keep(INDEX, definition.id, encoded(state))
+
+    def identity(self, id_: str, text: str) -> None:
+        """Keep who a device says it is."""
+        if self.recorder is not None:
+            self.recorder.keep(IDENTITY, id_, encoded(text))
 
     def seen(self, number: int) -> None:
         """The reader of the events has seen everything up to `number`."""

@@ -27,6 +27,7 @@ from bridge.services.demand_points import DemandPoints, demands_of, settings_of
 from bridge.services.demand_service import DemandService
 from bridge.services.derived import Derived, rules_of
 from bridge.services.events import EventLog, EventSettings
+from bridge.services.identity import IdentityWatch
 from bridge.services.index_gate import IndexGate
 from bridge.services.kernel_clock import kernel_clock
 from bridge.services.min_max import MinMax, extremes_of
@@ -78,14 +79,17 @@ class OwnServices:
         )
 
         self.past = Past(store, self.events)
+        self.identity = IdentityWatch(store, self.events, self.alarms, self.memory.identity)
 
     async def start(self, config: SiteConfig) -> None:
         """Take up what an earlier process kept, and the first configuration; before anything is polled."""
         kept = await self.memory.open(config.state_dir / FOLDER, config.services.events.ring)
         self.past.open(config.state_dir / FOLDER / FILE)
         self.gate.restore(kept.indexes)
+        self.identity.restore(kept.identities)
         self.apply(config)
         self.memory.restore(kept)
+        self.identity.compare()
         self.syslog.sent = kept.sent
         self.records.start(self.memory.recorder, kept.indexes, kept.profile_ns)
         held = self.gate.held()
@@ -101,6 +105,8 @@ class OwnServices:
 
     def reloaded(self, fault: str) -> None:
         """A reload was done, or refused because of `fault`."""
+        if not fault:
+            self.identity.compare()
         text = f"configuration refused: {fault}" if fault else "configuration reloaded"
         self.events.record(EventKind.CONFIGURATION, 128 if fault else 64, text)
 
@@ -124,6 +130,7 @@ class OwnServices:
         self.syslog.apply(config)
         alarms = alarm_rules_of(services.alarms, config.devices, config.points)
         self.alarms.redefine(alarms.rules)
+        self.identity.redefine(config.field)
         for useless in alarms.useless:
             log.warning("services alarm=%s needs a nominal value of its device", useless)
         for point_id in unknown_points(config):

@@ -1,13 +1,14 @@
 """`meterbridge demo`."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bridge.cli.output import Form, reporting, say, show
+from bridge.cli.output import Form, reporting, show, verbatim
 from bridge.core.clock import SystemClock
 from bridge.demo.ports import DEFAULT_PORT_BASE, Offer
 
@@ -31,13 +32,15 @@ def demo(
 
 
 def _announce(site: Path, offers: Sequence[Offer]) -> None:
-    rows = []
+    rows = [{"server": offer.name, "listens on": offer.address} for offer in offers]
+    show(rows, ("server", "listens on"), "The demo runs. Ctrl-C ends it.", Form.TABLE)
+    # below the table, each on a line of its own whatever the width: to be copied whole
+    verbatim(f"\n# where the Python clients below are\nexport PATH={Path(sys.executable).parent}:$PATH")
     for offer in offers:
-        first, *others = offer.tries or ("",)
-        rows.append({"server": offer.name, "listens on": offer.address, "try": first})
-        rows.extend({"server": "", "listens on": "", "try": text} for text in others)
-    show(rows, ("server", "listens on", "try"), "The demo runs. Ctrl-C ends it.", Form.TABLE)
-    say(f"Its site: {site}  (meterbridge points {site} --live, meterbridge verify {site})")
+        verbatim(f"\n# {offer.name}")
+        for text in offer.tries:
+            verbatim(text)
+    verbatim(f"\n# its site, as the bridge sees it\nmeterbridge points {site} --live\nmeterbridge verify {site}")
 
 
 def _default_state_dir() -> Path:

@@ -62,12 +62,24 @@ def say(text: str) -> None:
     _out.print(text, markup=False)
 
 
+def verbatim(text: str) -> None:
+    """Print text to be copied: not wrapped, not coloured, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def warn(text: str) -> None:
     _err.print(text, markup=False, style="yellow")
 
 
 def complain(text: str) -> None:
     _err.print(text, markup=False, style="red")
+
+
+def hint(causes: Sequence[str]) -> None:
+    """Print likely causes of what was just complained about, on stderr."""
+    for cause in (*causes, "see docs/faults.md"):
+        _err.print(f"  - {cause}", markup=False)
 
 
 def stop(status: Exit) -> NoReturn:

@@ -7,11 +7,24 @@ from rich.progress import Progress
 
 from bridge.cli.live import connect
 from bridge.cli.options import Json, Site
-from bridge.cli.output import Exit, complain, form, reporting, say, show, stop
+from bridge.cli.output import Exit, complain, form, hint, reporting, say, show, stop
 from bridge.config.load import load_site
 from bridge.core.errors import BridgeError
 
 _COLUMNS = ("unit", "meter", "device", "vendor", "product", "version")
+
+
+# what docs/faults.md says in full
+_SILENT = (
+    "A and B may be swapped, or the 120 ohm at both ends missing",
+    "speed, framing or unit id may not be those of the device",
+    "two devices may have one unit id: `meterbridge trace` shows two answers at once as bad frames",
+    "a COUNTIS without phase 1 or neutral has no supply",
+)
+_ANOTHER = (
+    "the unit id may be that of another device, or two devices may have it",
+    "a meter that was exchanged needs its own `meter` and `model` in site.yaml",
+)
 
 
 class UnknownDevice(BridgeError):
@@ -35,6 +48,8 @@ def scan(
                 progress.advance(task)
                 if row["answers"]:
                     found.append(row)
+        if not found:
+            hint(_SILENT)
         show(found, _COLUMNS, f"{len(found)} of {len(wanted)} unit ids of {channel} answer", form(json))
         if not json:
             for line in _proposal(channel, found):
@@ -56,9 +71,11 @@ def probe(site: Site, device: Annotated[str, typer.Argument(help="device id")], 
         show([row], ("unit", "answers", *_COLUMNS[1:]), "", form(json))
         if not row["answers"]:
             complain(f"{device}: unit id {facts.unit_id} of {facts.channel} does not answer")
+            hint(_SILENT)
             stop(Exit.FAILED)
         if asked.signatures and row["meter"] != facts.meter:
             complain(f"{device}: expected {facts.meter}, found {row['meter'] or 'a meter the library does not know'}")
+            hint(_ANOTHER)
             stop(Exit.FAILED)
 
 

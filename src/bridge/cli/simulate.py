@@ -15,10 +15,15 @@ def simulate(
     endpoints_file: Annotated[Path | None, typer.Option(help="where to write who listens where, as JSON")] = None,
     paced: Annotated[bool, typer.Option(help="serial lines keep their line's speed")] = True,
     seed: Annotated[int, typer.Option(help="the same seed gives the same meters")] = 1,
+    state_file: Annotated[Path | None, typer.Option(help="where the meters keep what they have counted")] = None,
 ) -> None:
     """Simulate the meters of SITE: pseudo-terminals for its serial lines, TCP ports for the others."""
     # imported when asked for: the process of `run` carries neither simulator nor clients
-    from bridge.simulator.process import run_simulation
+    from bridge.simulator.process import ProcessSettings, run_simulation
+    from bridge.simulator.simulation import SimulationSettings
 
+    settings = ProcessSettings(
+        control_port, endpoints_file, paced, SimulationSettings(seed=seed, state_file=state_file)
+    )
     with reporting():
-        run_simulation(site, control_port, endpoints_file, paced, seed)
+        run_simulation(site, settings)

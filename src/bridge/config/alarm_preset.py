@@ -11,6 +11,7 @@ from bridge.config.alarm_keys import AlarmKey
 
 # Name of the alarm that every device has: it is told by the poller, not by a point
 COMMUNICATION_LOSS = "communication_loss"
+IDENTITY_CHANGED = "identity_changed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from bridge.config.alarm_keys import AlarmKey
-from bridge.config.alarm_preset import COMMUNICATION_LOSS, PRESET
+from bridge.config.alarm_preset import COMMUNICATION_LOSS, IDENTITY_CHANGED, PRESET
 from bridge.config.faults import Faults, Wrong
 from bridge.config.marked import Marked
 from bridge.config.model import FieldDevice
@@ -22,7 +22,7 @@ def check_alarms(services: ServicesFile, field: Sequence[FieldDevice], marked: M
     """Note every mistake."""
     points = {point.definition.id: point.definition for device in field for point in device.points}
     alarms = services.alarms
-    names = [*PRESET, COMMUNICATION_LOSS]
+    names = [*PRESET, COMMUNICATION_LOSS, IDENTITY_CHANGED]
     for word in ("enable", "disable"):
         for i, name in enumerate(getattr(alarms, word)):
             if name not in names:

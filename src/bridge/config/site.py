@@ -11,6 +11,8 @@ from bridge.core.point import Wiring
 
 Period = Annotated[str, msgspec.Meta(description="a time such as 500ms, 2s, 1m or 1h")]
 UnitId = Annotated[int, msgspec.Meta(ge=1, le=247)]
+# primary over secondary of a transformer; beyond these bounds none is built
+Ratio = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,8 +92,8 @@ class Device(_Strict, frozen=True):
     request_delay_s: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     max_registers: Annotated[int, msgspec.Meta(ge=1, le=125)] | None = None
     invert: tuple[Annotated[int, msgspec.Meta(ge=1, le=9)], ...] = ()
-    ct_ratio: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    pt_ratio: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    ct_ratio: Ratio = 1.0
+    pt_ratio: Ratio = 1.0
     was: str | None = None
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     `networks`: allow-list in CIDR notation; empty = whoever reaches `bind`. `max_clients`: connections at once, one
     more is refused within a second. `max_per_address`: of them from one address, 0 = no limit of its own.
     `first_message_s`: a connection that says nothing whole until then is closed; `idle_s`: so is one that falls silent.
+    `keepalive_s`: silence on a TCP connection after which the system asks whether the peer is still there.
     `peer_rate`: datagrams a second from one peer, for UDP.
     """
 
@@ -37,5 +38,6 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_per_address: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     first_message_s: Seconds = 10.0
     idle_s: Seconds = 60.0
+    keepalive_s: Annotated[int, msgspec.Meta(ge=1, le=7200)] = 30
     peer_rate: Count = 2000
     tls: Tls | None = None

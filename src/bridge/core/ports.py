@@ -19,6 +19,7 @@ from bridge.core.login import WRONG, LoginResult
 from bridge.core.operations import NoOperations, OperationsPort
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.secret import Secret
+from bridge.core.serial import Serial
 
 
 class PointReader(Protocol):
@@ -171,6 +172,13 @@ class Listeners(Protocol):
         """Serve UDP; `make` returns the asyncio.DatagramProtocol. Raises: OSError."""
         ...
 
+    async def serial(self, make: Callable[[], object], line: Serial) -> None:
+        """
+        Serve a serial port of the worker's own until cancelled; `make` returns an asyncio.Protocol each time the port
+        is opened. A port that cannot be opened, or was pulled, is tried again. `peername`: its path and 0.
+        """
+        ...
+
     async def relay(
         self,
         listener: Listener,
@@ -246,12 +254,13 @@ class Numbers(Protocol):
 class ChannelFacts:
     """
     One channel of the site, as the gateways need it. `kind`: rtu, tcp, rtu-over-tcp. `gateway_port`: a TCP port for
-    this line alone, 0 = none. `ethergate`: whether raw bytes may reach the line.
+    this line alone, 0 = none. `ethergate`: whether raw bytes may reach the line. `serial_port`: path, "" = none.
     """
 
     kind: str
     gateway_port: int = 0
     ethergate: bool = False
+    serial_port: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """`meterbridge demo`, put together: simulator, site files, bridge, ready file, table."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import msgspec
 from bridge.app.bridge import Bridge
 from bridge.app.faces import Face, missing_extra
 from bridge.app.main import run_site
-from bridge.app.memory import FOLDER
 from bridge.config.library import demo_dir
 from bridge.core.clock import Clock
 from bridge.demo.ports import CONTROL_OFFSET, DEFAULT_PORT_BASE, HOST, Offer
@@ -43,12 +41,10 @@ def run_demo(settings: DemoSettings, clock: Clock, announce: Announce) -> None:
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.ready_file is not None:
         settings.ready_file.unlink(missing_ok=True)
-    # the simulated meters begin anew with every start: an index kept from the last one would be a counter that fell
-    shutil.rmtree(settings.state_dir / FOLDER, ignore_errors=True)
     control_port = settings.port_base + CONTROL_OFFSET
     source = demo_dir()
     with ExitStack() as stack:
-        simulator = SimulatorProcess(source / "site.yaml", control_port, settings.state_dir / "simulator.json", clock)
+        simulator = SimulatorProcess(source / "site.yaml", control_port, settings.state_dir, clock)
         stack.enter_context(simulator)
         site = write_site(source, settings.state_dir / "site", simulator.endpoints().channels, settings.port_base)
 
@@ -79,7 +75,7 @@ def offers(faces: Sequence[Face], control_port: int) -> list[Offer]:
     for face in faces:
         at = face.listener
         if lacking := missing_extra(face):
-            shown.append(Offer(face.name, "not started", (lacking,)))
+            shown.append(Offer(face.name, "not started", (f"# {lacking}",)))
             continue
         tries = tuple(text.format(host=at.bind, port=at.port) for text in face.projected.tries)
         shown.append(Offer(face.name, f"{at.bind}:{at.port}/{face.projected.transport.value}", tries))

@@ -25,11 +25,13 @@ class SimulatorFailed(BridgeError):
 class SimulatorProcess:
     """Start it, learn its endpoints, end it. Its standard input is ours: it ends when we do."""
 
-    def __init__(self, site: Path, control_port: int, endpoints_file: Path, clock: Clock) -> None:
+    def __init__(self, site: Path, control_port: int, folder: Path, clock: Clock) -> None:
+        """`folder`: where it tells its endpoints and keeps what its meters have counted."""
+        endpoints_file = folder / "simulator.json"
         endpoints_file.unlink(missing_ok=True)
         self._file, self._clock = endpoints_file, clock
         arguments = [sys.executable, "-m", "bridge.simulator", str(site), "--control-port", str(control_port)]
-        arguments += ["--endpoints-file", str(endpoints_file), "--paced"]
+        arguments += ["--endpoints-file", str(endpoints_file), "--paced", "--state-file", str(folder / "meters.json")]
         self._process = subprocess.Popen(arguments, stdin=subprocess.PIPE)
 
     def __enter__(self) -> Self:

@@ -15,10 +15,10 @@ from bridge.field.line import Line, Master, Pacer
 from bridge.field.modbus.master import BROADCAST, Echo, MasterSettings, Nap, RtuMaster
 from bridge.field.modbus.rtu_over_tcp import RtuOverTcpMaster, SocketPort
 from bridge.field.modbus.tcp_master import TcpMaster, TcpSettings
-from bridge.field.modbus.timing import LineTiming
 from bridge.field.observe import RING_FRAMES, FrameRing, LineCounters, Observer
 from bridge.field.serial_port import Parity, SerialPort, SerialSettings, Wake
 from bridge.modbus.frame import MAX_RTU_LENGTH
+from bridge.modbus.timing import LineTiming
 
 # bytes of a request PDU (Modbus Application Protocol V1.1b3, 4.1): an RTU frame without unit id and CRC
 MAX_PDU_LENGTH = MAX_RTU_LENGTH - 3

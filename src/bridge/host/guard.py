@@ -6,8 +6,10 @@ from typing import cast
 
 from bridge.core.listener import Listener
 from bridge.core.ports import Watch
+from bridge.core.serial import Serial
 from bridge.host.datagrams import DatagramListener, open_datagram
 from bridge.host.relay import ClientSide, Relay, RelayListener, any_byte, unwatched
+from bridge.host.serial import serve
 from bridge.host.stream import StreamListener
 from bridge.host.tls import ServerTls
 from bridge.host.visits import OwnVisits
@@ -32,6 +34,9 @@ class Guard:
     async def datagram(self, make: Callable[[], object], listener: Listener) -> DatagramListener:
         factory = cast("Callable[[], asyncio.DatagramProtocol]", make)
         return await open_datagram(factory, listener, self._counters, self._visits)
+
+    async def serial(self, make: Callable[[], object], line: Serial) -> None:
+        await serve(cast("Callable[[], asyncio.Protocol]", make), line, self._counters)
 
     async def relay(
         self,

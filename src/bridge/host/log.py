@@ -7,6 +7,7 @@ The log of a worker: one line per event on stderr, which it shares with the core
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
 
 from bridge.core.clock import Clock
 
@@ -16,6 +17,8 @@ _WINDOW_NS = 10_000_000_000
 # Messages told apart; with more, the counting starts again.
 _KINDS_MOST = 512
 _FRAMES = 6
+# Errors of a group that are told one by one.
+_CAUSES = 3
 
 
 def configure(name: str, clock: Clock) -> None:
@@ -70,7 +73,20 @@ class Collapse(logging.Filter):
 
 
 def describe(error: BaseException) -> str:
-    """Type, text and where it came by, innermost last, in one line."""
+    """Type, text and where it came by, innermost last, in one line; of a group of errors each one that is none."""
+    if isinstance(error, BaseExceptionGroup):
+        shown = [describe(one) for one in leaves(error)]
+        more = f" and {len(shown) - _CAUSES} more" if len(shown) > _CAUSES else ""
+        return "; ".join(shown[:_CAUSES]) + more
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     way = " > ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames)
     return f"{type(error).__name__}({str(error)!r}) at {way or 'nowhere'}"
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Yield the errors of a group that are no groups: what happened, not how it came up through the tasks."""
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from leaves(one)
+        else:
+            yield one

@@ -3,8 +3,9 @@
 import socket
 import struct
 
-# Seconds: a peer whose cable was pulled is noticed after 30 + 3 * 10 s in silence, after 60 s with data under way.
-_KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
+# A peer whose cable was pulled is noticed after `keepalive_s` of silence and three questions, a third of that time
+# apart; after 60 s with data under way.
+_QUESTIONS = 3
 _UNACKED_MS = 60_000
 # Bytes the kernel may keep per connection for a peer that does not read; its own default grows to 4 MB.
 _SEND_BUFFER_BYTES = 262_144
@@ -41,12 +42,17 @@ def bound(kind: socket.SocketKind, host: str, port: int) -> socket.socket:
     return sock
 
 
-def prepare(sock: socket.socket) -> None:
+def prepare(sock: socket.socket, keepalive_s: int) -> None:
     """An accepted connection: no delay, and the dead are noticed. Raises: OSError if it was reset already."""
+    options = (
+        (socket.TCP_KEEPIDLE, keepalive_s),
+        (socket.TCP_KEEPINTVL, max(keepalive_s // _QUESTIONS, 1)),
+        (socket.TCP_KEEPCNT, _QUESTIONS),
+    )
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in _KEEPALIVE:
+    for option, value in options:
         sock.setsockopt(socket.IPPROTO_TCP, option, value)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKED_MS)
 

@@ -141,7 +141,7 @@ class StreamListener:
 
     async def _open(self, connection: Connection, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         connection.opening = True
-        sockets.prepare(sock)
+        sockets.prepare(sock, self._listener.keepalive_s)
         timeout_s = self._listener.first_message_s if context is not None else None
         await self._loop.connect_accepted_socket(lambda: connection, sock, ssl=context, ssl_handshake_timeout=timeout_s)
 

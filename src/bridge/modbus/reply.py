@@ -8,6 +8,8 @@ The rule one must not break: a value is taken only from a reply that `mismatch` 
 
 from dataclasses import dataclass
 
+from bridge.modbus import scattered
+
 EXCEPTION_BIT = 0x80
 # functions whose reply carries its own length in its second byte
 HAS_BYTE_COUNT = frozenset({1, 2, 3, 4, 12, 17, 20, 21, 23})
@@ -30,7 +32,7 @@ def pdu_length(request: bytes) -> int | None:
         return 2 + (int.from_bytes(request[3:5], "big") + 7) // 8
     if function == 23 and len(request) >= 10:
         return 2 + 2 * int.from_bytes(request[3:5], "big")
-    if function == 8:
+    if function == 8 or scattered.addresses_of(request):
         return len(request)
     return _FIXED_LENGTH.get(function)
 
@@ -79,7 +81,7 @@ def _wrong_count(reply: bytes) -> str | None:
 
 def _wrong_echo(request: bytes, reply: bytes) -> str | None:
     function = request[0]
-    repeated = _REPEATS.get(function, 1)
+    repeated = scattered.HEAD if scattered.addresses_of(request) else _REPEATS.get(function, 1)
     if reply[:repeated] != request[:repeated]:
         return f"expected {request[:repeated].hex()} repeated, found {reply[:repeated].hex()}"
     if function != _INTERFACE:

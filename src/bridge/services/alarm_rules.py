@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from bridge.config.alarm_keys import AlarmKey, AlarmsKey, Level
-from bridge.config.alarm_preset import COMMUNICATION_LOSS, PRESET, PRIORITIES
+from bridge.config.alarm_preset import COMMUNICATION_LOSS, IDENTITY_CHANGED, PRESET, PRIORITIES
 from bridge.core.point import DeviceDef, Kind, PointDef, Wiring
 from bridge.core.quantity import Phase, Quantity
 from bridge.core.units import UNITS
@@ -80,6 +80,8 @@ def rules_of(key: AlarmsKey, devices: Sequence[DeviceDef], points: Sequence[Poin
     useless: list[str] = []
     if key.preset and COMMUNICATION_LOSS not in key.disable:
         rules += [_communication(device) for device in devices if device.channel]
+    if key.preset and IDENTITY_CHANGED not in key.disable:
+        rules += [_identity_changed(device) for device in devices if device.channel]
     for name, alarm in enabled(key).items():
         found: dict[str, list[tuple[PointDef, Condition]]] = {}
         for point in points:
@@ -111,6 +113,12 @@ def _communication(device: DeviceDef) -> AlarmRule:
     key = f"{COMMUNICATION_LOSS} {device.id}"
     cause = f"{device.id} does not answer"
     return AlarmRule(key, COMMUNICATION_LOSS, "communication loss", device.id, PRIORITIES["medium"], (), TOLD, cause)
+
+
+def _identity_changed(device: DeviceDef) -> AlarmRule:
+    key = f"{IDENTITY_CHANGED} {device.id}"
+    cause = f"{device.id} says it is another device than before"
+    return AlarmRule(key, IDENTITY_CHANGED, "device exchanged", device.id, PRIORITIES["medium"], (), TOLD, cause)
 
 
 def _condition(alarm: AlarmKey, point: PointDef, device: DeviceDef) -> Condition | None:

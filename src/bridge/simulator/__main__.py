@@ -1,11 +1,12 @@
-"""`python -m bridge.simulator SITE --control-port N --endpoints-file PATH [--paced] [--seed N]`: its own process."""
+"""`python -m bridge.simulator SITE --control-port N --endpoints-file PATH [--paced] [--seed N] [--state-file PATH]`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from bridge.core.errors import BridgeError
-from bridge.simulator.process import run_simulation
+from bridge.simulator.process import ProcessSettings, run_simulation
+from bridge.simulator.simulation import SimulationSettings
 
 _FAILED, _USAGE = 1, 2
 
@@ -14,9 +15,9 @@ def main() -> int:
     """Simulate the site until SIGTERM, SIGINT or the end of standard input. Return the exit status."""
     arguments = _parser().parse_args()
     try:
-        run_simulation(
-            arguments.site, arguments.control_port, arguments.endpoints_file, arguments.paced, arguments.seed
-        )
+        simulation = SimulationSettings(seed=arguments.seed, state_file=arguments.state_file)
+        settings = ProcessSettings(arguments.control_port, arguments.endpoints_file, arguments.paced, simulation)
+        run_simulation(arguments.site, settings)
     except BridgeError as exc:
         sys.stderr.write(f"{exc}\n")
         return _USAGE
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--endpoints-file", type=Path, help="written as JSON once everything answers")
     parser.add_argument("--paced", action="store_true", help="serial lines keep their line's speed")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same meters")
+    parser.add_argument("--state-file", type=Path, help="where the meters keep what they have counted")
     return parser
 
 

@@ -74,6 +74,16 @@ class Integrals:
             cells[Quantity.VOLT_SQUARE_HOURS, _IMPORT, k, tariff] += power.u2[k] * elapsed_ns
             cells[Quantity.AMPERE_SQUARE_HOURS, _IMPORT, k, tariff] += power.i2[k] * elapsed_ns
 
+    def kept(self) -> dict[str, str]:
+        """Return every cell as text: 10**23 and more are beyond the integers of JSON libraries."""
+        return {_name(key): str(value) for key, value in self._cells.items()}
+
+    def restore(self, kept: Mapping[str, str]) -> None:
+        """Take over the cells that are still there. Raises: ValueError for what is no number."""
+        for key in self._cells:
+            if _name(key) in kept:
+                self._cells[key] = int(kept[_name(key)])
+
     def total(self, terms: Mapping[_Key, int]) -> int:
         """Return the sum of the cells times their signs."""
         cells = self._cells
@@ -92,6 +102,11 @@ class Integrals:
         phases = range(self._phases) if phase is None else (phase,) if phase < self._phases else ()
         tariffs = TARIFFS if meaning.tariff == 0 else (meaning.tariff,) if meaning.tariff in TARIFFS else ()
         return {(meaning.quantity, w, k, t): sign for w, sign in signs.items() for k in phases for t in tariffs}
+
+
+def _name(key: _Key) -> str:
+    quantity, way, phase, tariff = key
+    return f"{quantity.value}:{way}:{phase}:{tariff}"
 
 
 def step_of(unit: str, exponent: int) -> Fraction:

@@ -12,6 +12,8 @@ import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from bridge.config.meter import Table
 from bridge.config.model import FieldDevice, FieldPoint
 from bridge.core.point import Role, Value
@@ -38,6 +40,14 @@ class Fault(enum.Enum):
     NOISE = "noise"
     LATE = "late"
     EXCEPTION = "exception"
+
+
+class KeptMeter(msgspec.Struct, frozen=True):
+    """What a meter has counted: integrals by circuit and cell, offsets of its indexes by point, as text."""
+
+    elapsed_ns: int
+    circuits: dict[str, dict[str, str]]
+    offsets: dict[str, str]
 
 
 class UnknownPoint(KeyError):
@@ -113,6 +123,28 @@ class SimulatedMeter:
             entry.source.set_to(held)
         entry.pinned = None
         self._force(entry, None)
+        self._fresh = False
+
+    def kept(self) -> KeptMeter:
+        """Return what must outlive a restart."""
+        circuits = {str(n): circuit.integrals.kept() for n, circuit in self.state.circuits.items()}
+        offsets = {}
+        for name, entry in self._entries.items():
+            if isinstance(entry.source, Index):
+                held = None if entry.pinned is None else entry.cell.held(entry.pinned)
+                offset = entry.source.offset_at(held) if isinstance(held, int) else entry.source.offset
+                offsets[name] = str(offset)
+        return KeptMeter(self.state.elapsed_ns, circuits, offsets)
+
+    def restore(self, kept: KeptMeter, gap_ns: int) -> None:
+        """Go on from there, `gap_ns` later; what is not kept stays as it is. Raises: ValueError."""
+        for n, circuit in self.state.circuits.items():
+            circuit.integrals.restore(kept.circuits.get(str(n), {}))
+            circuit.count(self.state.tariff, gap_ns)
+        self.state.elapsed_ns = kept.elapsed_ns + gap_ns
+        for name, entry in self._entries.items():
+            if isinstance(entry.source, Index) and name in kept.offsets:
+                entry.source.offset = int(kept.offsets[name])
         self._fresh = False
 
     def read(self, table: Table, address: int, count: int) -> list[int] | Refusal:

@@ -6,6 +6,7 @@ import signal
 import stat
 import sys
 from collections.abc import Coroutine
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +16,44 @@ import uvloop
 from bridge.config.load import load_site
 from bridge.config.model import SiteConfig
 from bridge.core.clock import SystemClock
+from bridge.simulator.kept import write_whole
 from bridge.simulator.simulation import Simulation, SimulationSettings
 
 
-def run_simulation(site: Path, control_port: int, endpoints_file: Path | None, paced: bool, seed: int) -> None:
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """
+    `endpoints_file`: written as JSON once everything answers, None = standard output. `paced`: serial lines keep their
+    line's speed.
+    """
+
+    control_port: int = 0
+    endpoints_file: Path | None = None
+    paced: bool = False
+    simulation: SimulationSettings = field(default_factory=SimulationSettings)
+
+
+def run_simulation(site: Path, settings: ProcessSettings) -> None:
     """
     Simulate until SIGTERM, SIGINT or the end of a standard input that is a pipe or socket.
 
-    `endpoints_file`: written as JSON once everything answers, None = standard output. Raises: ConfigErrors, OSError.
+    Raises: ConfigErrors, OSError.
     """
-    uvloop.run(_simulate(load_site(site), control_port, endpoints_file, paced, seed))
+    uvloop.run(_simulate(load_site(site), settings))
 
 
-async def _simulate(site: SiteConfig, control_port: int, endpoints_file: Path | None, paced: bool, seed: int) -> None:
+async def _simulate(site: SiteConfig, settings: ProcessSettings) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     _watch_parent(loop, ended)
-    simulation = Simulation(SystemClock(), SimulationSettings(seed=seed))
-    endpoints = await simulation.start(site, control_port, paced)
+    simulation = Simulation(SystemClock(), settings.simulation)
+    endpoints = await simulation.start(site, settings.control_port, settings.paced)
     try:
         text = msgspec.json.encode(endpoints)
-        if endpoints_file is not None:
-            _write_whole(endpoints_file, text)
+        if settings.endpoints_file is not None:
+            write_whole(settings.endpoints_file, text)
         else:
             sys.stdout.write(text.decode() + "\n")
             sys.stdout.flush()
@@ -81,10 +96,3 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None
             ended.set()
 
     loop.add_reader(0, readable)
-
-
-def _write_whole(path: Path, text: bytes) -> None:
-    """Write so that a reader sees nothing or all of it."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(text)
-    beside.replace(path)

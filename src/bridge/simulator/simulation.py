@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -17,11 +18,13 @@ from bridge.core.clock import Clock
 from bridge.field.alarm import Alarm, TimerFdAlarm
 from bridge.simulator.control import ControlServer
 from bridge.simulator.dialogue import Dialogue
+from bridge.simulator.kept import restore, save
 from bridge.simulator.meters import SimulatedMeter
 from bridge.simulator.registers import Holes
 from bridge.simulator.rtu import Pace, PtyLine, RtuEnd
 from bridge.simulator.tcp import HOST, TcpListener
 
+_log = logging.getLogger("bridge.simulator")
 # s between two steps: every value changes only then
 STEP_S = 0.5
 
@@ -48,11 +51,15 @@ class Endpoints(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class SimulationSettings:
-    """`seed`: the same seed and time give the same values. `holes`: what reads over unmapped registers get."""
+    """
+    `seed`: the same seed and time give the same values. `holes`: what reads over unmapped registers get. `state_file`:
+    where the meters keep what they have counted, None = nowhere.
+    """
 
     seed: int = 1
     step_s: float = STEP_S
     holes: Holes = Holes.FILLED
+    state_file: Path | None = None
 
 
 class Simulation:
@@ -86,6 +93,8 @@ class Simulation:
             # one without is made of derived points only
             if device.definition.channel
         }
+        if self._settings.state_file is not None:
+            restore(self._settings.state_file, self.meters, utc_ns)
         try:
             channels = {
                 name: await self._open(name, channel, site.field, paced)
@@ -111,6 +120,7 @@ class Simulation:
             self._stepping.cancel()
             await asyncio.wait({self._stepping})
             self._stepping = None
+            self._keep()
         if self._control is not None:
             await self._control.close()
             self._control = None
@@ -156,6 +166,17 @@ class Simulation:
             for meter in self.meters.values():
                 meter.step(utc_ns, now_ns - last_ns)
             last_ns = now_ns
+            # at every step: what a master has read must not be gone after a kill
+            self._keep()
+
+    def _keep(self) -> None:
+        path = self._settings.state_file
+        if path is None:
+            return
+        try:
+            save(path, self.meters, self._clock.utc_ns())
+        except OSError as exc:
+            _log.warning("not_kept file=%s error=%s", path, exc)
 
 
 def _baud(channel: Channel) -> int:

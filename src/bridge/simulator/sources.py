@@ -54,19 +54,23 @@ _USUALLY_TRUE = frozenset({Quantity.MID_CERTIFICATION_VALID})
 
 
 class Index:
-    """A counter: whole steps of an integral, settable to any count, going on from there."""
+    """A counter: whole steps of an integral, settable to any count, going on from there. `offset`: to the integral."""
 
     def __init__(self, integral: Callable[[], int], step: Fraction, modulus: int) -> None:
-        self._integral, self._step, self._modulus, self._offset = integral, step, modulus, 0
+        self._integral, self._step, self._modulus, self.offset = integral, step, modulus, 0
 
     def __call__(self) -> Value:
-        return count_of(self._integral() + self._offset, self._step, self._modulus)
+        return count_of(self._integral() + self.offset, self._step, self._modulus)
 
     def set_to(self, count: int) -> None:
         """Show `count` now; the next one comes after a whole step."""
+        self.offset = self.offset_at(count)
+
+    def offset_at(self, count: int) -> int:
+        """Return the offset that shows `count` now."""
         # rounded away from zero: an integral a fraction short would show one less
         above = -(-abs(count) * self._step.numerator // self._step.denominator)
-        self._offset = (above if count >= 0 else -above) - self._integral()
+        return (above if count >= 0 else -above) - self._integral()
 
 
 def source_of(point: FieldPoint, state: MeterState, pf_sign: PfSign) -> Source:

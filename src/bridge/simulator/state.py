@@ -29,9 +29,13 @@ class CircuitState:
         self.flow: Flow = self._flow_at(at_s)
         self.integrals = Integrals(random.Random(f"{seed}:{circuit.name}:index"), circuit.phases, circuit.generator)
 
+    def count(self, tariff: int, elapsed_ns: int) -> None:
+        """Integrate what is shown for `elapsed_ns`."""
+        self.integrals.add(self._milli(), tariff, elapsed_ns)
+
     def step(self, at_s: float, tariff: int, elapsed_ns: int) -> None:
         """Integrate what was shown for `elapsed_ns`, then show the flow of `at_s`."""
-        self.integrals.add(self._milli(), tariff, elapsed_ns)
+        self.count(tariff, elapsed_ns)
         self.flow = self._flow_at(at_s)
 
     def _milli(self) -> Milli:

@@ -20,6 +20,8 @@ from tests.support.demo import Demo, running_demo, wait_until
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(180)]
 PORT_BASE = 28_000
+# exception of a gateway whose device did not answer in time
+NO_ANSWER = 0x0B
 
 
 @pytest.fixture(scope="module")
@@ -30,27 +32,38 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def test_a_foreign_client_reads_every_meter_through_the_gateway(demo: Demo) -> None:
     # G-01 G-02
-    held, config = demo.pin_everything(), load_site(demo.site / "site.yaml")
-    # what is computed from what was pinned settles
-    time.sleep(2)
-    held = demo.points()
-    at = demo.server("gateway")
-    client: Any = ModbusTcpClient(at["host"], port=at["port"], timeout=5, retries=0)
+    demo.pin_everything()
+    config, at = load_site(demo.site / "site.yaml"), demo.server("gateway")
+    client: Any = ModbusTcpClient(at["host"], port=at["port"], timeout=30, retries=0)
     assert client.connect()
-    wrong, seen = [], 0
-    for device in config.field:
-        for point in device.points:
-            truth = held.get(device.definition.id, {}).get(point.definition.name)
-            if point.read is None or truth is None or point.definition.kind not in (Kind.ANALOG, Kind.ACCUMULATOR):
-                continue
-            got = read(client, device, point)
-            seen += 1
-            if got != pytest.approx(truth, rel=1e-6, abs=point_step(point)):
-                wrong.append((point.definition.id, truth, got))
+    before = demo.points()
+    asked = [
+        (device, point)
+        for device in config.field
+        for point in device.points
+        if point.read is not None
+        and point.definition.name in before.get(device.definition.id, {})
+        and point.definition.kind in (Kind.ANALOG, Kind.ACCUMULATOR)
+    ]
+    got = {point.definition.id: read(client, device, point) for device, point in asked}
+    after = demo.points()
     client.close()
 
+    # what a pin cannot hold goes on: what moved while it was read says nothing
+    still = {
+        f"{device}.{name}": value
+        for device, points in before.items()
+        for name, value in points.items()
+        if after[device][name] == value
+    }
+    wrong = [
+        (point.definition.id, still[point.definition.id], got[point.definition.id])
+        for _, point in asked
+        if point.definition.id in still
+        and got[point.definition.id] != pytest.approx(still[point.definition.id], rel=1e-6, abs=point_step(point))
+    ]
     assert wrong == []
-    assert seen > 150
+    assert len(still.keys() & got.keys()) > 150
 
 
 def read(client: Any, device: FieldDevice, point: FieldPoint) -> float:
@@ -58,7 +71,15 @@ def read(client: Any, device: FieldDevice, point: FieldPoint) -> float:
     register = point.read
     assert register is not None
     ask = client.read_holding_registers if register.table is Table.HOLDING else client.read_input_registers
-    reply = ask(register.address, count=register.count, device_id=device.definition.unit_id)
+    reply: Any = None
+
+    def answered() -> bool:
+        # a busy machine may make a meter late: the gateway says so (0x0B) and rests it for a moment
+        nonlocal reply
+        reply = ask(register.address, count=register.count, device_id=device.definition.unit_id)
+        return not reply.isError() or reply.exception_code != NO_ANSWER
+
+    wait_until(answered, 30)
     assert not reply.isError(), (point.definition.id, reply)
     data = b"".join(word.to_bytes(2, "big") for word in reply.registers)
     value = decoder_for(register, point.definition)(data)[0]
@@ -76,17 +97,17 @@ def test_raw_bytes_reach_the_meters_while_their_points_age_and_are_polled_again_
     # G-04: STALE by age, never COMM_LOST, for nobody knows whether the meter answers
     at, question = demo.server("ethergate"), rtu_frame(11, bytes.fromhex("2b0e0100"))
     demo.set("tenant-1", "active_power_total", 2.5)
-    wait_until(lambda: (row(demo)["quality"], row(demo)["value"]) == ("good", 2.5), 20)
+    wait_until(lambda: (row(demo)["quality"], row(demo)["value"]) == ("good", 2.5), 60)
     seen, answers = set[str](), 0
-    with socket.create_connection((at["host"], at["port"]), timeout=3) as sock:
-        until = time.monotonic() + 20
+    with socket.create_connection((at["host"], at["port"]), timeout=15) as sock:
+        until = time.monotonic() + 60
         while "stale" not in seen and time.monotonic() < until:
             sock.sendall(question)
             answers += len(sock.recv(256)) >= 5
             seen.add(row(demo)["quality"])
             time.sleep(0.5)
         held = row(demo)
-    wait_until(lambda: row(demo)["quality"] == "good", 10)
+    wait_until(lambda: row(demo)["quality"] == "good", 60)
 
     assert seen <= {"good", "stale"}
     assert "stale" in seen

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -12,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.demo import ROOT, Demo, running_demo, wait_until
+from tests.support.demo import ROOT, Demo, environment, running_demo, wait_until
 from tests.support.modbus_clients import HOLDING, Libmodbus, Mbpoll, Pymodbus, PyModbusTcp, Reader
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -27,8 +30,6 @@ _FORMATS = {
     "boolean": ">H",
     "time": ">q",
 }
-# slowest poll class of the demo that holds a moving value, and a little
-SETTLED_S = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +83,9 @@ def registers(demo: Demo) -> Registers:
 @pytest.fixture(scope="module")
 def held(demo: Demo) -> dict[str, dict[str, Any]]:
     """What the meters hold, standing still."""
-    pinned = demo.pin_everything()
-    time.sleep(SETTLED_S)
-    return pinned
+    demo.pin_everything()
+    demo.settle()
+    return demo.points()
 
 
 def client(name: str, port: int, folder: Path) -> Reader:
@@ -225,6 +226,7 @@ def test_verify_finds_a_seeded_fault(demo: Demo, old: str, new: str, point: str)
 
 
 def test_scan_and_probe_recognise_the_simulated_meters(demo: Demo) -> None:
+    # M-20: the COUNTIS on TCP at its factory unit id
     found = demo.bridge("scan", str(demo.site), "plant", "--units", "4-6", "--json")
     probed = demo.bridge("probe", str(demo.site), "main", "--json")
     silent = demo.bridge("scan", str(demo.site), "plant", "--units", "77", "--json")
@@ -234,6 +236,30 @@ def test_scan_and_probe_recognise_the_simulated_meters(demo: Demo) -> None:
     assert probed.returncode == 0
     assert json.loads(probed.stdout)[0]["meter"] == "ion7400"
     assert json.loads(silent.stdout) == []
+
+
+# C-03
+def test_probe_of_a_silent_device_says_what_it_may_be(demo: Demo) -> None:
+    demo.fault("heat-pump", "dead")
+    try:
+        done = demo.bridge("probe", str(demo.site), "heat-pump")
+    finally:
+        demo.fault("heat-pump", None)
+
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "unit id may not be those of the device" in done.stderr
+    assert "docs/faults.md" in done.stderr
+
+
+# C-02
+def test_status_counts_requests_of_every_line_device_and_server(demo: Demo) -> None:
+    answer = json.loads(demo.bridge("status", str(demo.site), "--json").stdout)
+
+    assert {row["name"] for row in answer["servers"]} >= set(demo.ready["servers"])
+    assert all(row["counters"] for row in answer["servers"] if row["name"] == "modbus")
+    assert all(row["requests"] > 0 for row in answer["channels"])
+    assert all(row["requests"] > 0 and "timeouts" in row for row in answer["devices"])
 
 
 def test_trace_shows_the_frames_of_a_line(demo: Demo) -> None:
@@ -259,6 +285,46 @@ def test_the_numbers_are_those_of_the_shipped_ledger(demo: Demo) -> None:
     shipped = ROOT / "mappings" / "demo" / "numbering.lock.yaml"
 
     assert (demo.site / "numbering.lock.yaml").read_text() == shipped.read_text()
+
+
+@pytest.mark.timeout(240)
+def test_every_command_the_demo_prints_can_be_copied_and_run(demo: Demo) -> None:
+    offered = commands(demo)
+    failed = {}
+    for server, lines in offered.items():
+        for line in lines:
+            done = as_typed(line)
+            if done.returncode or not (done.stdout.strip() or line.startswith(("socat ", "export "))):
+                failed[server] = (line, done.returncode, done.stderr[-500:])
+
+    assert not failed, failed
+    assert set(offered) >= set(demo.ready["servers"]) | {"simulator"}
+    assert all(offered.values())
+
+
+def commands(demo: Demo) -> dict[str, list[str]]:
+    """The commands below each heading of what the demo printed."""
+    wait_until(lambda: "\nmeterbridge verify " in demo.log.read_text(), 10)
+    printed = demo.log.read_text().partition("The demo runs.")[2]
+    text = printed[: printed.index("\n", printed.index("\nmeterbridge verify ") + 1)]
+    found: dict[str, list[str]] = {}
+    for part in text.split("\n\n# ")[1:]:
+        server, *lines = part.strip().split("\n")
+        found[server] = [line for line in lines if line and not line.startswith("#")]
+    return found
+
+
+def as_typed(line: str) -> subprocess.CompletedProcess[str]:
+    # a tunnel has no end of its own, and a source tree no command of its name
+    line = f"{line} & sleep 1; kill $!" if line.startswith("socat ") else line
+    line = line.replace("meterbridge ", "python -m bridge ", 1)
+    words = ["bash", "-c", line]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, env=with_clients(), cwd="/", check=False)
+
+
+def with_clients() -> dict[str, str]:
+    """The environment of a shell in which the clients of this Python are found."""
+    return {**environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 def test_the_log_holds_no_traceback(demo: Demo) -> None:

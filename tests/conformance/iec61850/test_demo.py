@@ -1,9 +1,7 @@
 """From the meter's register to an MMS client: the demo's IEC 61850 server shows what its simulated meters hold."""
 
-import json
 import math
 import struct
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +14,6 @@ from tests.support.mms_client import FC, Reports, connect, reasons, run
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(180)]
 PORT_BASE = 25000
-# slowest poll class of the demo that holds a moving value, and a little
-SETTLED_S = 15.0
 # of mappings/demo/iec61850.yaml
 DEADBAND_HZ = 0.01
 
@@ -52,12 +48,6 @@ def read_all(demo: Demo, bindings: list[Binding]) -> dict[str, tuple[Any, str]]:
     return run(steps())
 
 
-def rows(demo: Demo) -> dict[str, dict[str, Any]]:
-    done = demo.bridge("points", str(demo.site), "--live", "--json")
-    assert done.returncode == 0, done.stderr
-    return {row["point"]: row for row in json.loads(done.stdout)}
-
-
 def same(row: dict[str, Any], value: Any, b_type: str) -> bool:
     if row["value"] is None:
         return True
@@ -75,11 +65,15 @@ def same(row: dict[str, Any], value: Any, b_type: str) -> bool:
 def test_the_client_reads_every_point_of_the_demo_as_the_bridge_holds_it(demo: Demo) -> None:
     bindings = exported(demo)
     demo.pin_everything()
-    time.sleep(SETTLED_S)
+    demo.settle()
 
-    held, found, again = rows(demo), read_all(demo, bindings), rows(demo)
-    # what moves by itself, a demand or a clock, may differ
-    still = {point for point, row in held.items() if again[point]["value"] == row["value"]}
+    held, found, again = demo.live(), read_all(demo, bindings), demo.live()
+    # what moves by itself, a demand or a clock, may differ; so may a quality on a machine that is late
+    still = {
+        point
+        for point, row in held.items()
+        if (again[point]["value"], again[point]["quality"]) == (row["value"], row["quality"])
+    }
     wrong = [
         (b.point, found[b.point], held[b.point]) for b in bindings
         if b.point in still and not same(held[b.point], found[b.point][0], b.b_type)
@@ -100,16 +94,16 @@ def test_a_meter_that_changes_and_then_dies_is_followed(demo: Demo) -> None:
         return read_all(demo, bindings)["main.active_power_total"]
 
     demo.set("main", "active_power_total", 123.5)
-    wait_until(lambda: shown()[0] == 123.5, 10)
+    wait_until(lambda: shown()[0] == 123.5, 60)
     demo.fault("main", "dead")
     try:
-        wait_until(lambda: "old_data=True" in shown()[1], 20)
+        wait_until(lambda: "old_data=True" in shown()[1], 60)
         value, quality = shown()
         assert value == 123.5
         assert "QUESTIONABLE" in quality
     finally:
         demo.fault("main", None)
-    wait_until(lambda: "GOOD" in shown()[1], 30)
+    wait_until(lambda: "GOOD" in shown()[1], 60)
 
 
 def test_a_counter_is_reported_when_it_moves(demo: Demo) -> None:

@@ -1,10 +1,7 @@
 """Our channels against a server that is not ours: pymodbus behind a serial line, a device server and TCP."""
 
-import asyncio
 import contextlib
-import os
-import tty
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,27 +14,10 @@ from bridge.config.site import Channel, RtuChannel, RtuOverTcpChannel, TcpChanne
 from bridge.core.errors import FramingError, ReplyTimeout
 from bridge.field.arbiter import Use
 from bridge.field.channel import FieldChannel
+from tests.support.cable import null_modem
 from tests.support.real_meter import real_channel
 
 pytestmark = pytest.mark.real_time
-
-
-@contextlib.contextmanager
-def null_modem(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the two ends of a serial cable."""
-    loop = asyncio.get_running_loop()
-    (near, near_end), (far, far_end) = os.openpty(), os.openpty()
-    for end in (near_end, far_end):
-        tty.setraw(end)
-    loop.add_reader(near, lambda: os.write(far, os.read(near, 1024)))
-    loop.add_reader(far, lambda: os.write(near, os.read(far, 1024)))
-    try:
-        yield os.ttyname(near_end), os.ttyname(far_end)
-    finally:
-        for device in (near, far):
-            loop.remove_reader(device)
-        for fd in (near, near_end, far, far_end):
-            os.close(fd)
 
 
 def device() -> ModbusServerContext:
@@ -56,7 +36,7 @@ async def peer(kind: str, folder: Path) -> AsyncIterator[FieldChannel]:
     with contextlib.ExitStack() as stack:
         server: ModbusSerialServer | ModbusTcpServer
         if kind == "rtu":
-            ours, theirs = stack.enter_context(null_modem(folder))
+            ours, theirs = stack.enter_context(null_modem())
             server = ModbusSerialServer(
                 device(), framer=FramerType.RTU, identity=IDENTITY, port=theirs, baudrate=115200
             )

@@ -5,9 +5,11 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from bridge.config.meter import Certainty, Golden, PointFile, PollClass, RegisterType, Table, WordOrder
+from bridge.config.meter import Certainty, Golden, PfSign, PointFile, PollClass, RegisterType, Table, WordOrder
+from bridge.config.site import Device, RtuChannel
 from bridge.core.point import Kind, Role
 from bridge.core.quantity import ENERGIES, POINT_NAME, Quantity, Statistic, dimension_of, meaning_of
 from bridge.core.units import UNITS
@@ -427,3 +429,81 @@ def test_the_library_is_the_one_the_manual_lists() -> None:
     text = (LIBRARY.parents[1] / "docs" / "meters.md").read_text(encoding="utf-8")
 
     assert [name for name in METERS if f"`{name}`" not in text] == []
+
+
+def test_the_b_smart_is_a_serial_meter_read_as_fast_as_a_site_wants() -> None:
+    # M-01 M-12
+    assert RtuChannel(port="x").baud == 9600
+    assert RtuChannel(port="x").framing[1] == "N"
+    for unit, accepted in ((0, False), (1, True), (247, True), (249, False)):
+        text = {"meter": "bsmart", "channel": "line", "unit": unit, "poll": {"fast": "0.5s"}}
+        if accepted:
+            assert msgspec.convert(text, Device).unit == unit
+        else:
+            with pytest.raises(msgspec.ValidationError):
+                msgspec.convert(text, Device)
+    points = METERS["bsmart"].points
+    assert {points[name].poll for name in ("active_power_total", "current_l1")} == {PollClass.FAST}
+
+
+def test_the_countis_is_bound_to_the_ranges_of_its_data_sheet() -> None:
+    # M-30
+    points = METERS["socomec-countis-e2x"].points
+
+    assert points["frequency"].limits == (45, 65)
+    for name in ("power_factor_total", "power_factor_l1", "power_factor_l2", "power_factor_l3"):
+        assert points[name].limits == (-1, 1)
+    for phase in ("l1", "l2", "l3"):
+        assert points[f"voltage_{phase}_n"].limits == (0, 999.9)
+        assert points[f"voltage_{phase}_n"].typical == (184, 288)
+        assert points[f"current_{phase}"].limits == (0, 99.99)
+        assert points[f"current_{phase}"].typical == (0, 80)
+        assert points[f"active_power_{phase}"].limits == (-99.99, 99.99)
+        assert points[f"apparent_power_{phase}"].limits == (0, 99.99)
+
+
+def test_what_comes_over_modbus_from_an_mid_countis_is_said_to_have_no_legal_value() -> None:
+    # M-33, in the documents; the exports are in tests/unit/pack
+    assert "no legal value" in (LIBRARY / "socomec-countis-e2x.yaml").read_text()
+    assert "no legal value" in (LIBRARY.parents[1] / "docs" / "meters.md").read_text()
+
+
+def test_the_ion7400_counts_delivered_received_and_apparent_energy() -> None:
+    # total and net stand as float32 beside; V2h and A2h are in no source found
+    points = METERS["ion7400"].points
+
+    for kind in ("active", "reactive", "apparent"):
+        assert {points[f"{kind}_energy_{way}"].type for way in ("import", "export")} == {RegisterType.INT64}
+        assert {f"{kind}_energy_sum_indicative", f"{kind}_energy_net_indicative"} <= set(points)
+    assert not [name for name in points if "energy" in name and name.endswith(("_l1", "_l2", "_l3"))]
+
+
+def test_signs_of_the_ion7400_are_those_of_its_manual() -> None:
+    # M-45: P flows to the load, so delivered is import; a true power factor with the sign of IEEE
+    meter = METERS["ion7400"]
+
+    assert meter.pf_sign is PfSign.IEEE
+    assert meter.points["power_factor_total"].limits == (-1.01, 1.01)
+    # delivered before received in the maker's block
+    assert meter.points["active_energy_import"].at == 3204
+    assert meter.points["active_energy_export"].at == 3208
+
+
+def test_the_mid_mark_of_the_ion7400_covers_active_energy_and_nothing_else() -> None:
+    # M-46: EN 50470 class C
+    meter = METERS["ion7400"]
+
+    assert {name for name, facts in meter.models.items() if facts.mid} == {"ION7400 MID"}
+    billed = {name for name, point in meter.points.items() if point.mid}
+    assert billed == {"active_energy_import", "active_energy_export"}
+
+
+def test_a_device_says_who_it_is_as_far_as_its_source_knows_the_registers() -> None:
+    # serial number and order number of the ION7400 are in no source found
+    identity = {
+        name: {key for key, point in METERS[name].points.items() if point.role is Role.IDENTITY} for name in METERS
+    }
+
+    assert identity["socomec-countis-e2x"] >= {"vendor", "model", "device_name", "firmware_version", "product_id"}
+    assert identity["ion7400"] >= {"device_name", "model"}
+    assert METERS["bsmart"].serial_number is not None

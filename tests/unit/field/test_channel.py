@@ -198,6 +198,7 @@ async def test_a_trace_nobody_reads_keeps_the_newest_and_says_what_it_lost() -> 
     ],
 )
 async def test_a_channel_that_is_off_asks_nobody(config: RtuChannel | TcpChannel | RtuOverTcpChannel) -> None:
+    # G-06: none is a mode of a line too
     channel = open_channel("spare", config, SystemClock(), asyncio.get_running_loop())
     with pytest.raises(RequestRefused, match="spare unit 1: the channel is off"):
         await channel.ask(Use.POLL, "p", 1, read(0, 1), 0.3)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.field.modbus.planner import Limits, ReadCost, Want, plan, plan_seconds
-from bridge.field.modbus.timing import LineTiming
+from bridge.modbus.timing import LineTiming
 
 COST = ReadCost(LineTiming(9600, 10), turnaround_s=0.01)
 wants = st.lists(

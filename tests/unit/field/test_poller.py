@@ -546,6 +546,7 @@ async def test_the_communication_status_is_what_the_bridge_sees() -> None:
 
 
 async def test_statistics_say_what_happened() -> None:
+    # C-02: of each device; of ports and servers in tests/conformance/demo
     bench, meter = one(point(0, 100))
     meter.registers = {100: 0x1234}
     await bench.run(9)

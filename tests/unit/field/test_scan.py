@@ -10,7 +10,7 @@ from bridge.config.meter import RegisterType, Table
 from bridge.config.model import Fingerprint, Register, Signature
 from bridge.core.errors import ConnectionLost, ReplyTimeout
 from bridge.field.arbiter import Use
-from bridge.field.modbus.scan import Found, identify, objects_of, scan
+from bridge.field.modbus.scan import Behind, Found, identify, objects_of, scan, server_id_of
 
 TEXT = Register(Table.HOLDING, 100, 2, RegisterType.STRING)
 NUMBER = Register(Table.HOLDING, 200, 1, RegisterType.UINT16, scale=Fraction(1))
@@ -23,8 +23,10 @@ KNOWN = [
 class Line:
     """Units with registers; everybody else is silent."""
 
-    def __init__(self, units: dict[int, dict[int, bytes]], identity: bytes = b"\xab\x01") -> None:
-        self.units, self.identity = units, identity
+    def __init__(
+        self, units: dict[int, dict[int, bytes]], identity: bytes = b"\xab\x01", server_id: bytes = b"\x91\x01"
+    ) -> None:
+        self.units, self.identity, self.server_id = units, identity, server_id
         self.asked: list[tuple[int, int]] = []
 
     async def ask(self, use: Use, user: str, unit_id: int, pdu: bytes, timeout_s: float, attempts: int = 2) -> bytes:
@@ -35,6 +37,8 @@ class Line:
             raise ReplyTimeout("line", unit_id, "no reply")
         if pdu[0] == 0x2B:
             return self.identity
+        if pdu == b"\x11":
+            return self.server_id
         data = self.units[unit_id].get(int.from_bytes(pdu[1:3], "big"))
         return bytes((0x83, 2)) if data is None else bytes((3, len(data))) + data
 
@@ -66,6 +70,31 @@ async def test_what_a_device_says_of_itself_is_told() -> None:
     found = await identify(Line({5: {}}, identity), 5, KNOWN, 0.3)
 
     assert found == Found(5, "", {"vendor": "ACM", "product": "M1"})
+
+
+# F-07: 17 on serial lines only
+async def test_a_device_of_a_line_that_knows_no_identification_is_asked_for_its_server_id() -> None:
+    reply = bytes((17, 6)) + b"PM-8\xff\x07"
+
+    line, network = Line({5: {}}, server_id=reply), Line({5: {}}, server_id=reply)
+
+    assert await identify(line, 5, KNOWN, 0.3, Behind.SERIAL) == Found(5, "", {"product": "PM-8", "state": "running"})
+    assert await identify(network, 5, KNOWN, 0.3) == Found(5, "", {})
+    assert (5, 17) not in network.asked
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", {}),
+        (b"\x05\xff", {"product": "05", "state": "running"}),
+        (b"\x00\x00", {"product": "00", "state": "stopped"}),
+        (b"METER", {"product": "METER"}),
+        (b"M\x00more\xff", {"product": "M", "state": "stopped"}),
+    ],
+)
+def test_what_a_server_id_says(body: bytes, told: dict[str, str]) -> None:
+    assert server_id_of(bytes((17, len(body))) + body) == told
 
 
 @pytest.mark.parametrize("cut", range(1, 16))

@@ -16,8 +16,8 @@ from bridge.field.modbus.noise import NoiseMeter
 from bridge.field.modbus.planner import ReadCost
 from bridge.field.modbus.readings import Readings
 from bridge.field.modbus.schedule import ON_CHANGE, DevicePlan, ReadBlock, first_due_ns, groups_of, next_due_ns
-from bridge.field.modbus.timing import LineTiming
 from bridge.field.modbus.words import packer, words_of
+from bridge.modbus.timing import LineTiming
 from tests.support.meters import PERIODS, SECOND, Meter, device, point
 
 COST = ReadCost(LineTiming(9600, 10))

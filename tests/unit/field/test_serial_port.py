@@ -15,9 +15,9 @@ from bridge.core.clock import SystemClock
 from bridge.core.errors import ConnectFailed, ConnectionLost
 from bridge.field.alarm import Alarm, TimerFdAlarm
 from bridge.field.modbus.master import MasterSettings, RtuMaster
-from bridge.field.modbus.timing import LineTiming
 from bridge.field.serial_port import SerialPort, SerialSettings, Wake
 from bridge.modbus.frame import rtu_frame
+from bridge.modbus.timing import LineTiming
 from tests.support.fake_wire import meter, read, read_reply
 
 pytestmark = pytest.mark.real_time

@@ -81,3 +81,22 @@ def test_messages_told_apart_are_bounded() -> None:
         collapse.filter(logging.LogRecord("x", logging.INFO, "", 0, f"message {n}", (), None))
 
     assert len(collapse._seen) <= 512
+
+
+def test_of_a_group_of_errors_the_causes_are_told_and_not_the_group() -> None:
+    taken = OSError(98, "address already in use")
+    group = BaseExceptionGroup("unhandled errors in a TaskGroup", [ExceptionGroup("inner", [taken]), ValueError("ten")])
+
+    told = log.describe(group)
+
+    assert "address already in use" in told
+    assert "ValueError('ten')" in told
+    assert "Group" not in told
+    assert "\n" not in told
+
+
+def test_a_group_of_many_errors_is_one_short_line() -> None:
+    told = log.describe(ExceptionGroup("many", [ValueError(str(n)) for n in range(100)]))
+
+    assert told.endswith("and 97 more")
+    assert len(told) < 300

@@ -13,8 +13,8 @@ from bridge.field.modbus.ask import GATEWAY_CODES, Asker, Verdict, judge
 from bridge.field.modbus.noise import NoiseMeter
 from bridge.field.modbus.schedule import ReadBlock
 from bridge.field.modbus.statistics import DeviceStatistics, RawBlock
-from bridge.field.modbus.timing import READ_OVERHEAD_CHARS
 from bridge.modbus.frame import read_pdu
+from bridge.modbus.timing import READ_OVERHEAD_CHARS
 
 _SECOND_NS = 1_000_000_000
 # s; before a line that somebody has for himself is asked for again

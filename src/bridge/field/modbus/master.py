@@ -23,10 +23,10 @@ from bridge.core.errors import (
 )
 from bridge.field.alarm import Alarm
 from bridge.field.modbus.quarantine import Quarantine
-from bridge.field.modbus.timing import LineTiming
 from bridge.field.observe import FrameTap, LineCounters, Verdict
 from bridge.field.serial_port import Port
 from bridge.modbus.frame import EXCEPTION_LENGTH, FrameKind, ReplyReader, rtu_frame
+from bridge.modbus.timing import LineTiming
 
 BROADCAST = 0
 # %; of the remaining transmission time; a device's clock may be 2 % fast (UART tolerance)

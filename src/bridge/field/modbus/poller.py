@@ -12,7 +12,7 @@ from bridge.field.modbus.device_poller import ChannelShare, DevicePoller
 from bridge.field.modbus.notice import Report
 from bridge.field.modbus.planner import ReadCost
 from bridge.field.modbus.statistics import DeviceSnapshot
-from bridge.field.modbus.timing import LineTiming
+from bridge.modbus.timing import LineTiming
 
 # bit/s; a network carries a block in no time beside the device's own turn-around
 _NETWORK_BAUD = 10_000_000

@@ -1,5 +1,6 @@
 """Who is on a line, and which meter of the library is it: a question per unit id and fingerprint."""
 
+import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,18 @@ from bridge.modbus.frame import EXCEPTION_BIT, read_pdu
 USER = "scan"
 # read device identification, basic objects (Modbus Application Protocol V1.1b3, 6.21)
 _IDENTIFY = bytes((0x2B, 0x0E, 0x01, 0x00))
+# report server id (6.13), of serial lines only: text of the maker's, run indicator 00h or FFh, more of the maker's
+_SERVER_ID = bytes((17,))
+_RUN_STATES = {0x00: "stopped", 0xFF: "running"}
 _OBJECT_NAMES = {0: "vendor", 1: "product", 2: "version"}
 _ATTEMPTS = 1
+
+
+class Behind(enum.Enum):
+    """Where the devices stand: function 17 is one of serial lines only."""
+
+    SERIAL = "serial line"
+    NETWORK = "network"
 
 
 Read = Callable[[Register], Awaitable[bytes | None]]
@@ -32,20 +43,29 @@ class Found:
 
 
 async def scan(
-    asker: Asker, unit_ids: Iterable[int], fingerprints: Sequence[Fingerprint], timeout_s: float
+    asker: Asker,
+    unit_ids: Iterable[int],
+    fingerprints: Sequence[Fingerprint],
+    timeout_s: float,
+    behind: Behind = Behind.NETWORK,
 ) -> AsyncIterator[Found | int]:
     """
     Yield a Found for each unit id that answers, the bare unit id for each that is silent.
 
-    A unit id costs one time-out if nobody has it. Raises: ConnectFailed, ConnectionLost when the line itself is down.
+    A unit id costs one time-out if nobody has it. Function 17 is asked where 43/14 says nothing.
+    Raises: ConnectFailed, ConnectionLost when the line itself is down.
     """
     for unit_id in unit_ids:
-        found = await identify(asker, unit_id, fingerprints, timeout_s)
+        found = await identify(asker, unit_id, fingerprints, timeout_s, behind)
         yield unit_id if found is None else found
 
 
-async def identify(asker: Asker, unit_id: int, fingerprints: Sequence[Fingerprint], timeout_s: float) -> Found | None:
-    """Return what a unit id is, None if it does not answer at all. Raises: as `scan`."""
+async def identify(
+    asker: Asker, unit_id: int, fingerprints: Sequence[Fingerprint], timeout_s: float, behind: Behind = Behind.NETWORK
+) -> Found | None:
+    """
+    Return what a unit id is, None if it does not answer at all. Raises: as `scan`.
+    """
     asked: dict[tuple[int, int, int], bytes | None] = {}
     answered = False
 
@@ -65,7 +85,7 @@ async def identify(asker: Asker, unit_id: int, fingerprints: Sequence[Fingerprin
             break
         if not answered:
             return None
-    identity = await _identity(asker, unit_id, timeout_s) if answered else {}
+    identity = await _identity(asker, unit_id, timeout_s, behind) if answered else {}
     return Found(unit_id, meter, identity) if answered else None
 
 
@@ -86,9 +106,29 @@ def _holds(signature: Signature, data: bytes) -> bool:
     return text == signature.text if signature.equals else text.startswith(signature.text)
 
 
-async def _identity(asker: Asker, unit_id: int, timeout_s: float) -> dict[str, str]:
+async def _identity(asker: Asker, unit_id: int, timeout_s: float, behind: Behind) -> dict[str, str]:
     reply = await _ask(asker, unit_id, _IDENTIFY, timeout_s)
-    return objects_of(reply) if reply is not None and not reply[0] & EXCEPTION_BIT else {}
+    found = objects_of(reply) if reply is not None and not reply[0] & EXCEPTION_BIT else {}
+    if found or behind is Behind.NETWORK:
+        return found
+    reply = await _ask(asker, unit_id, _SERVER_ID, timeout_s)
+    return server_id_of(reply) if reply is not None and not reply[0] & EXCEPTION_BIT else {}
+
+
+def server_id_of(reply: bytes) -> dict[str, str]:
+    """
+    Return what a function 17 reply says: the printable text before the run indicator as `product`, and `state`.
+
+    Where the id ends only its maker knows; the first 00h or FFh behind a byte of it is taken for the indicator. An id
+    that is no text is told in hexadecimal.
+    """
+    body = reply[2:]
+    at = next((n for n, byte in enumerate(body) if n and byte in _RUN_STATES), len(body))
+    name = body[:at]
+    text = name.decode("latin-1").strip()
+    printable = text.isascii() and text.isprintable()
+    found = {"product": text if printable else name.hex()} if name else {}
+    return {**found, "state": _RUN_STATES[body[at]]} if at < len(body) else found
 
 
 def objects_of(reply: bytes) -> dict[str, str]:

@@ -15,6 +15,14 @@ __all__ = ["Mapping", "Plan", "project"]
 
 # Events per class that any site gets.
 _LEAST_CAPACITY = 1000
+_TRY = (
+    "# with a master from PyPI: pip install dnp3py\n"
+    """echo 'from dnp3.master import *; h = DefaultSOEHandler(); m = Master(handler=h, """
+    """config=MasterConfig(address=%d, outstation_address=%d)); """
+    """r = await MasterTcpRunner(master=m, host="{host}", port={port}).__aenter__(); """
+    """await r.integrity_poll(); print({{n: c.value for n, c in h.counters.items()}}); """
+    """await r.__aexit__(None, None, None)' | python -m asyncio"""
+)
 
 
 def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
@@ -56,6 +64,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         Needs(frozenset(place.index for place in points), Grant.COMMANDS if asks else Grant.NOTHING),
         (mapping.listener,),
         facts={"outstation": first.outstation, "master": first.address},
+        tries=(_TRY % (first.address, first.outstation),) if first.serial is None else (),
     )
 
 

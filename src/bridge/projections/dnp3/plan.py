@@ -5,6 +5,7 @@ import enum
 import msgspec
 
 from bridge.core.listener import Listener
+from bridge.core.serial import Serial
 from bridge.projections.dnp3.objects import PointType
 
 # Sessions at once, over all ports (seed 004, l.4077-4087).
@@ -24,36 +25,6 @@ class Permit(enum.Enum):
     DEADBAND = "deadband"
     # function 22
     ASSIGN_CLASS = "assign_class"
-
-
-class Framing(enum.Enum):
-    """Data bits, parity and stop bits of a serial port."""
-
-    N81 = "8N1"
-    E81 = "8E1"
-    O81 = "8O1"
-    N82 = "8N2"
-
-
-class Baud(enum.Enum):
-    """Speeds of a serial port, bit/s."""
-
-    B1200 = 1200
-    B2400 = 2400
-    B4800 = 4800
-    B9600 = 9600
-    B19200 = 19200
-    B38400 = 38400
-    B57600 = 57600
-    B115200 = 115200
-
-
-class Serial(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A serial port of a master's own."""
-
-    port: str
-    baud: Baud = Baud.B9600
-    framing: Framing = Framing.N81
 
 
 class MasterPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -82,7 +83,8 @@ class Server:
                 unsubscribe = ctx.points.subscribe(feed.indexes(), changed)
                 for master in masters.all:
                     if master.plan.serial is not None:
-                        tasks.create_task(SerialLine(master, master.plan.serial, ctx.counters).run())
+                        make = partial(SerialLine, master, ctx.counters)
+                        tasks.create_task(ctx.listeners.serial(make, master.plan.serial))
                 listening = await ctx.listeners.stream(lambda: Connection(masters, ctx.counters), plan.listener)
                 self._open = _Open(plan.listener, listening, masters, ctx.counters)
                 ctx.ready()

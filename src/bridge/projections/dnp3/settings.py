@@ -6,8 +6,9 @@ from typing import Annotated
 import msgspec
 
 from bridge.core.listener import Listener, Seconds
+from bridge.core.serial import Serial
 from bridge.projections.dnp3.objects import PointType
-from bridge.projections.dnp3.plan import MAX_MASTERS, Identity, Permit, Serial
+from bridge.projections.dnp3.plan import MAX_MASTERS, Identity, Permit
 
 # IEEE 1815-2012, 9.2.4: 0xFFF0 to 0xFFFF are reserved or broadcasts.
 LinkAddress = Annotated[int, msgspec.Meta(ge=0, le=0xFFEF)]

@@ -50,8 +50,8 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     return Projected(plan, needs, (listener,), facts=_facts(plan), tries=(_TRY,), extra=_EXTRA)
 
 
-# a client from PyPI: `pip install iec61850`
 _TRY = (
+    "# with a client from PyPI: pip install iec61850\n"
     """echo 'from iec61850 import *; c = await IedConnection.connect("{host}:{port}"); """
     """print(await c.get_server_directory())' | python -m asyncio"""
 )

@@ -1,4 +1,6 @@
 """
+Who the server is: functions 43/14 and 17.
+
 Read Device Identification, function 43 / MEI type 14 (Modbus Application Protocol V1.1b3, 6.21).
 
     request   43 | 14 | access 1 | object id 1
@@ -16,6 +18,11 @@ _LAST_BASIC = 2
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 0x01, 0x02, 0x03
 
 
+# function 17 (6.13), of serial lines only
+REPORT_SERVER_ID = 17
+_RUNNING = 0xFF
+
+
 def objects_of(identity: Identity, version: str) -> tuple[bytes, ...]:
     """Return objects 0 to 6; each at most 32 bytes, so that all fit one reply."""
     texts = (
@@ -28,6 +35,16 @@ def objects_of(identity: Identity, version: str) -> tuple[bytes, ...]:
         identity.application,
     )
     return tuple(text.encode("ascii", "replace")[:32] for text in texts)
+
+
+def server_id(objects: tuple[bytes, ...]) -> bytes:
+    """
+    Return the reply to function 17: 11h | byte count | server id | run indicator FFh (6.13).
+
+    The server id is vendor, product and version as ASCII, a space between them.
+    """
+    name = b" ".join(text for text in objects[: _LAST_BASIC + 1] if text)
+    return bytes((REPORT_SERVER_ID, len(name) + 1)) + name + bytes((_RUNNING,))
 
 
 def answer(pdu: bytes, objects: tuple[bytes, ...]) -> bytes:

@@ -9,6 +9,7 @@ from bridge.projections.modbus.custom import entry_blocks
 from bridge.projections.modbus.formats import Format
 from bridge.projections.modbus.layout import Choice, Chooser, device_block, unit_of
 from bridge.projections.modbus.plan import Block, Identity, Place, Plan
+from bridge.projections.modbus.serial_plan import serial_plans
 from bridge.projections.modbus.settings import MapMode, Mapping
 
 __all__ = ["Mapping", "Plan", "project"]
@@ -50,12 +51,14 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         model=mapping.map.name or names.model,
         application=_printable(site.name),
     )
+    shown = {place.unit for block in blocks for place in block.places}
     plan = Plan(
         listener=mapping.listener,
         identity=identity,
         blocks=tuple(blocks),
         holes=mapping.holes,
         write_timeout_s=mapping.write_timeout_s,
+        serial=tuple(serial_plans(mapping, site, shown)),
     )
     items = [item for block in blocks for item in block.items]
     grants = Grant.COMMANDS if any(item.writable for item in items) else Grant.NOTHING

@@ -10,6 +10,7 @@ import enum
 import msgspec
 
 from bridge.core.listener import Listener
+from bridge.core.serial import Serial
 from bridge.projections.modbus.formats import Format, WordOrder
 
 # The unit id that shows the whole site (a gateway's own id: Messaging on TCP/IP V1.0b, 4.4.2.1).
@@ -104,6 +105,21 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     application: str = ""
 
 
+class Echo(enum.Enum):
+    """Whether a two-wire adapter hears its own transmission."""
+
+    NONE = "none"
+    LOCAL = "local"
+
+
+class SerialPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One serial line of the server's own. `units`: unit id on the line -> unit id of the blocks."""
+
+    port: Serial
+    units: dict[int, int]
+    echo: Echo = Echo.NONE
+
+
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the worker needs."""
 
@@ -112,3 +128,4 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     blocks: tuple[Block, ...]
     holes: Holes = Holes.SENTINEL
     write_timeout_s: float = 5.0
+    serial: tuple[SerialPlan, ...] = ()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bridge.core.command import CommandResult, Outcome
 from bridge.core.point import Value
 from bridge.core.ports import PointReader
+from bridge.modbus import scattered
 from bridge.modbus.frame import exception_pdu
 from bridge.projections.modbus import identification
 from bridge.projections.modbus.plan import ADDRESSES
@@ -86,6 +87,8 @@ class Requests:
                 return self._read_registers(unit.registers, pdu)
             if function in (READ_COILS, READ_INPUTS):
                 return _read_bits(unit.coils if function == READ_COILS else unit.inputs, pdu)
+            if function == scattered.FUNCTION:
+                return self._read_scattered(unit.registers, pdu)
             if function == identification.FUNCTION:
                 return identification.answer(pdu, self._objects)
             return self._write(unit, function, pdu)
@@ -99,6 +102,14 @@ class Requests:
         if not 1 <= count <= MOST_READ_REGISTERS:
             raise Refused(ILLEGAL_VALUE)
         return bytes((pdu[0], 2 * count)) + self._registers(table, address, count)
+
+    def _read_scattered(self, table: Registers, pdu: bytes) -> bytes:
+        if pdu[2:3] != bytes((scattered.SUB_FUNCTION,)):
+            raise Refused(ILLEGAL_FUNCTION)
+        addresses = scattered.addresses_of(pdu)
+        if not addresses:
+            raise Refused(ILLEGAL_VALUE)
+        return scattered.reply(pdu, b"".join(self._registers(table, address, 1) for address in addresses))
 
     def _registers(self, table: Registers, address: int, count: int) -> bytes:
         end = address + count

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
@@ -10,11 +11,13 @@ import msgspec
 from bridge.core.listener import Listener
 from bridge.core.ports import Listening, Projection, ProjectionContext
 from bridge.projections.modbus import probe
-from bridge.projections.modbus.identification import objects_of
+from bridge.projections.modbus.identification import objects_of, server_id
 from bridge.projections.modbus.image import Image
 from bridge.projections.modbus.plan import SITE_UNIT, Plan
 from bridge.projections.modbus.requests import Requests
-from bridge.projections.modbus.session import Services, Session
+from bridge.projections.modbus.serial_session import SerialSession
+from bridge.projections.modbus.services import Services
+from bridge.projections.modbus.session import Session
 
 # s; from a refusal until the guard has counted it
 _COUNTED_S = 0.05
@@ -43,20 +46,23 @@ class Server:
     async def run(self, ctx: ProjectionContext) -> None:
         plan = ctx.plan
         assert isinstance(plan, Plan)
-        image = Image(plan, ctx.points)
+        image, objects = Image(plan, ctx.points), objects_of(plan.identity, own_version())
         unsubscribe = ctx.points.subscribe(image.indexes(), image.update)
         try:
-            async with asyncio.TaskGroup() as writes:
+            async with asyncio.TaskGroup() as tasks:
                 services = Services(
                     image.units,
-                    Requests(image.units, ctx.points, objects_of(plan.identity, own_version())),
+                    Requests(image.units, ctx.points, objects),
                     ctx.commands,
                     ctx.clock,
                     ctx.counters,
-                    lambda session, request, write: writes.create_task(session.carry_out(request, write)),
+                    tasks.create_task,
                     round(plan.write_timeout_s * 1e9),
                     ctx.refusals,
                 )
+                for line in plan.serial:
+                    make = partial(SerialSession, services, line, server_id(objects))
+                    tasks.create_task(ctx.listeners.serial(make, line.port))
                 listening = await ctx.listeners.stream(lambda: Session(services), plan.listener)
                 self._open = _Open(plan.listener, services, listening)
                 ctx.ready()

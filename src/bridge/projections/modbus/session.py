@@ -6,92 +6,24 @@ look-up of (protocol, length, unit id, function), one test of the marks, one sli
 """
 
 import asyncio
-import logging
 import struct
 from collections.abc import Callable
 from typing import cast
 
-from bridge.core.clock import Clock
-from bridge.core.command import Command, Origin
+from bridge.core.command import Origin
 from bridge.core.peer import certificate_user
-from bridge.core.ports import CommandPort, Nobody, RefusalSink
-from bridge.modbus.frame import EXCEPTION_BIT, MAX_MBAP_LENGTH, MIN_MBAP_LENGTH, exception_pdu, tcp_frame
-from bridge.projections.modbus.requests import (
-    MOST_READ_REGISTERS,
-    READ_HOLDING,
-    READ_INPUT_REGISTERS,
-    WRITES,
-    Refused,
-    Requests,
-    Write,
-    code_of,
-)
-from bridge.projections.modbus.tables import Registers, Unit
+from bridge.modbus.frame import EXCEPTION_BIT, MAX_MBAP_LENGTH, MIN_MBAP_LENGTH, tcp_frame
+from bridge.projections.modbus.requests import MOST_READ_REGISTERS, WRITES, Write
+from bridge.projections.modbus.services import Services, carried_out
 
-_log = logging.getLogger("bridge.modbus")
 # Requests of one client answered in one turn of the loop; then the other clients have theirs.
 REQUESTS_PER_TURN = 64
 # MBAP header and the PDU of functions 1 to 4
 _READ_LENGTH = 12
 # the shortest frame: MBAP header and a function
 _SHORTEST = 8
-_KNOWN_CODES = (1, 2, 3, 4, 6, 10, 11)
-COUNTERS = (
-    "connections",
-    "requests",
-    "bytes_in",
-    "bytes_out",
-    "bad_frames",
-    "writes_done",
-    "writes_refused",
-    *(f"exception_{code:02x}" for code in _KNOWN_CODES),
-    "exception_other",
-)
 _unpack_read = struct.Struct(">HH").unpack_from
 _unpack_head = struct.Struct(">HHHB").unpack_from
-
-
-class Fast:
-    """What the first branch needs of one (unit id, function)."""
-
-    __slots__ = ("heads", "table")
-
-    def __init__(self, unit_id: int, function: int, table: Registers) -> None:
-        self.table = table
-        # MBAP length, unit id, function and byte count of a reply, by the number of registers
-        self.heads = [
-            struct.pack(">HBBB", 3 + 2 * count, unit_id, function, 2 * count)
-            for count in range(MOST_READ_REGISTERS + 1)
-        ]
-
-
-def fast_reads(units: dict[int, Unit]) -> dict[bytes, Fast]:
-    """Return Fast by bytes 2 to 7 of a request: protocol 0, length 6, unit id, function."""
-    return {
-        bytes((0, 0, 0, 6, unit_id, function)): Fast(unit_id, function, unit.registers)
-        for unit_id, unit in units.items()
-        for function in (READ_HOLDING, READ_INPUT_REGISTERS)
-    }
-
-
-class Services:
-    """What all sessions share."""
-
-    def __init__(
-        self,
-        units: dict[int, Unit],
-        requests: Requests,
-        commands: CommandPort,
-        clock: Clock,
-        counters: dict[str, int],
-        spawn: Callable[["Session", tuple[int, int, int], Write], object],
-        write_timeout_ns: int,
-        refusals: RefusalSink | None = None,
-    ) -> None:
-        self.refusals = refusals or Nobody()
-        self.fast, self.requests, self.commands, self.clock = fast_reads(units), requests, commands, clock
-        self.counters, self.spawn, self.write_timeout_ns = counters, spawn, write_timeout_ns
-        counters.update(dict.fromkeys(COUNTERS, 0))
 
 
 class Session(asyncio.Protocol):
@@ -106,7 +38,7 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._write: Callable[[bytes], None] = _nowhere
         self._alive: Callable[[], None] = _nothing
-        self._peer = self._user = ""
+        self._origin = Origin("modbus", "", "")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio.Transport
@@ -114,8 +46,8 @@ class Session(asyncio.Protocol):
         self._write = self._transport.write
         self._alive = transport.get_extra_info("alive") or _nothing
         peer = transport.get_extra_info("peername")
-        self._peer = str(peer[0]) if peer else ""
-        self._user = certificate_user(transport.get_extra_info("peercert"))
+        user = certificate_user(transport.get_extra_info("peercert"))
+        self._origin = Origin("modbus", str(peer[0]) if peer else "", user)
         self._counters["connections"] += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -153,23 +85,8 @@ class Session(asyncio.Protocol):
         self._go_on("peer does not read")
 
     async def carry_out(self, request: tuple[int, int, int], write: Write) -> None:
-        """Do the commands one after the other; the first that is not done decides the reply."""
-        services = self._services
         transaction, unit_id, function = request
-        deadline_ns = services.clock.monotonic_ns() + services.write_timeout_ns
-        origin = Origin("modbus", self._peer, self._user)
-        code = 0
-        for index, value in write.commands:
-            result = await services.commands.submit(Command(index, value, origin, deadline_ns))
-            code = code_of(result)
-            if code:
-                break
-        if code == 0:
-            self._counters["writes_done"] += 1
-        try:
-            reply = exception_pdu(function, code) if code else write.reply()
-        except Refused as refused:
-            reply = exception_pdu(function, refused.code)
+        reply = await carried_out(self._services, self._origin, function, write)
         self._send([self._frame(transaction, unit_id, reply)])
         self._go_on("write under way")
 
@@ -191,10 +108,10 @@ class Session(asyncio.Protocol):
             reply = self._services.requests.reply(unit_id, pdu)
             if isinstance(reply, Write):
                 self._hold("write under way")
-                self._services.spawn(self, (transaction, unit_id, pdu[0]), reply)
+                self._services.spawn(self.carry_out((transaction, unit_id, pdu[0]), reply))
                 break
             if pdu[0] in WRITES:
-                self._refused(unit_id, pdu, reply)
+                self._services.refuse(self._origin, unit_id, pdu, reply)
             replies.append(self._frame(transaction, unit_id, reply))
         else:
             self._hold("others' turn")
@@ -207,20 +124,8 @@ class Session(asyncio.Protocol):
 
     def _frame(self, transaction: int, unit_id: int, reply: bytes) -> bytes:
         if reply[0] & EXCEPTION_BIT:
-            name = f"exception_{reply[1]:02x}"
-            self._counters[name if name in self._counters else "exception_other"] += 1
-            function = reply[0] & ~EXCEPTION_BIT
-            if function in WRITES:
-                self._counters["writes_refused"] += 1
-                _log.warning(
-                    "write_refused peer=%s unit_id=%d function=%d code=%d", self._peer, unit_id, function, reply[1]
-                )
+            self._services.count_exception(self._origin, unit_id, reply)
         return tcp_frame(transaction, unit_id, reply)
-
-    def _refused(self, unit_id: int, pdu: bytes, reply: bytes) -> None:
-        """Have the core record a write that never became a command."""
-        target = f"unit {unit_id} function {pdu[0]} address {int.from_bytes(pdu[1:3], 'big')}"
-        self._services.refusals.refused(Origin("modbus", self._peer, self._user), target, f"exception {reply[-1]:#04x}")
 
     def _send(self, frames: list[bytes]) -> None:
         data = b"".join(frames)

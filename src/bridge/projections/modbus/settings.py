@@ -6,8 +6,9 @@ from typing import Annotated
 import msgspec
 
 from bridge.core.listener import Listener, Seconds
+from bridge.core.serial import Serial
 from bridge.projections.modbus.formats import Format, WordOrder
-from bridge.projections.modbus.plan import Bad, Holes, Identity
+from bridge.projections.modbus.plan import Bad, Echo, Holes, Identity
 
 Address = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 UnitId = Annotated[int, msgspec.Meta(ge=1, le=247)]
@@ -111,6 +112,17 @@ class IdentityNames(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     model: Name = Identity().model
 
 
+class SerialLine(Serial, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """
+    A serial line on which the bridge is a Modbus RTU server. `units`: the unit ids it answers to, empty = all it has.
+    `site_unit`: the unit id that shows the whole site as 255 does on TCP, 248 to 255 being reserved on a line; 0: none.
+    """
+
+    units: tuple[UnitId, ...] = ()
+    site_unit: Annotated[int, msgspec.Meta(ge=0, le=247)] = 0
+    echo: Echo = Echo.NONE
+
+
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     modbus.yaml. `units`: unit id of a device, by device id; the others get free ones. `meters_per_unit`: more than
@@ -129,3 +141,4 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     meters_per_unit: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     blocks: dict[str, BlockSize] = {}
     write_timeout_s: Seconds = 5.0
+    serial: Annotated[tuple[SerialLine, ...], msgspec.Meta(max_length=8)] = ()

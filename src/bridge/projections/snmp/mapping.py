@@ -258,9 +258,8 @@ def _first_community(mapping: Mapping) -> str:
 
 
 def _tries(mapping: Mapping) -> tuple[str, ...]:
-    tries: list[str] = []
-    for community in list(mapping.communities.values())[:1]:
-        mib = "-M +mibs -m METERBRIDGE-MIB"
-        options = f"-v2c -c {community.community} {mib} {{host}}:{{port}}"
-        tries = [f"snmptable -Ci {options} mbDeviceTable", f"snmpwalk {options} mbMeasureTable"]
-    return tuple(tries)
+    """The tables of meters and of measurements by number: names need standard MIBs that a station may not have."""
+    community, objects = _first_community(mapping), f"{mapping.enterprise_oid}.1"
+    if not community:
+        return ()
+    return tuple(f"snmpwalk -v2c -c {community} {{host}}:{{port}} {objects}.{table}" for table in (2, 4))

@@ -395,3 +395,48 @@ def test_a_disabled_map_has_no_data_and_still_says_who_it_is() -> None:
 
     assert server.ask(read(0, 1), 255) == "8302"
     assert server.ask("2b0e0100", 255).startswith("2b0e01")
+
+
+# G-08 G-13: the frames are those of Schneider's FAQ000241252 and DOCA0172
+def test_registers_that_stand_apart_are_read_in_one_request() -> None:
+    server = Server()
+    first, second = server.at("m1.voltage_l1"), server.at("m1.current_l3")
+    wanted = [first, second, 0, first]
+    apart = "".join(f"{address:04x}" for address in wanted)
+
+    reply = server.ask(f"640a047f{apart}")
+
+    assert reply == "640a047f" + "".join(server.ask(read(address, 1))[4:] for address in wanted)
+    assert len(set(reply[at : at + 4] for at in range(8, 24, 4))) == 3
+
+
+@pytest.mark.parametrize(
+    ("request_hex", "reply"),
+    [
+        pytest.param("64", "e401", id="no sub-function"),
+        pytest.param("64040301" + "0000", "e401", id="another sub-function"),
+        pytest.param("640204aa", "e403", id="no address"),
+        pytest.param("640304aa00", "e403", id="half an address"),
+        pytest.param("640604aa0000", "e403", id="a length that is not that of the request"),
+        pytest.param("64cc04aa" + "0000" * 101, "e403", id="101 addresses"),
+        pytest.param("640604aa0000ffff", "e402", id="an address outside the table"),
+    ],
+)
+def test_a_scattered_read_that_is_not_as_written_is_refused(request_hex: str, reply: str) -> None:
+    assert Server().ask(request_hex) == reply
+
+
+def test_a_hundred_registers_that_stand_apart_are_answered() -> None:
+    server = Server()
+
+    assert len(server.ask("64ca04aa" + "0000" * 100)) == 2 * (4 + 200)
+
+
+def test_a_scattered_read_meets_what_cannot_be_read_like_any_other() -> None:
+    server = Server(holes="exception", bad="exception")
+    address = server.at("m1.voltage_l1")
+
+    server.publish("m1.voltage_l1", 1.0, Quality.COMM_LOST)
+
+    assert server.ask(f"640404aa{address:04x}") == "e40b"
+    assert server.ask("640404aa00f0") == "e402"

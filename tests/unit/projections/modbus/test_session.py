@@ -1,6 +1,8 @@
 """bridge.projections.modbus.session: bytes of one connection in, bytes out (Messaging on TCP/IP V1.0b)"""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,8 +13,9 @@ from bridge.core.store import PointStore
 from bridge.projections.modbus.identification import objects_of
 from bridge.projections.modbus.image import Image
 from bridge.projections.modbus.plan import Identity, Plan
-from bridge.projections.modbus.requests import Requests, Write
-from bridge.projections.modbus.session import REQUESTS_PER_TURN, Services, Session
+from bridge.projections.modbus.requests import Requests
+from bridge.projections.modbus.services import Services
+from bridge.projections.modbus.session import REQUESTS_PER_TURN, Session
 from tests.support.fake_wire import LoopClock
 from tests.support.modbus_site import projected, site, store_of
 
@@ -82,8 +85,8 @@ class Client:
         self.transport.protocol = self.session
         self.session.connection_made(self.transport)
 
-    def _spawn(self, session: Session, request: tuple[int, int, int], write: Write) -> None:
-        self.tasks.append(asyncio.ensure_future(session.carry_out(request, write)))
+    def _spawn(self, write: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.ensure_future(write))
 
     def take(self) -> list[str]:
         """Return what was sent as (transaction, PDU) texts, and forget it."""
