@@ -61,7 +61,7 @@ def running_tower(
     """Start both, wait until every server answers, end them with SIGTERM."""
     site = site_of(meters)
     with contextlib.ExitStack() as ending:
-        endpoints = _simulate(folder, site, ending)
+        endpoints = simulate(folder, site, ending)
         for name, channel in site["channels"].items():
             channel["port"] = endpoints[name]["port"]
         run = folder / "run"
@@ -79,26 +79,26 @@ def running_tower(
             process = subprocess.Popen(
                 [sys.executable, "-m", "bridge", "run", str(run)], stderr=stream, env=environment()
             )
-        ending.callback(_end, process)
+        ending.callback(end, process)
         wait_until(lambda: " ready servers" in log.read_text() or process.poll() is not None, patience_s)
         assert process.poll() is None, log.read_text()
         yield Tower(process, run, log, time.monotonic() - begun)
 
 
-def _simulate(folder: Path, site: dict[str, Any], ending: contextlib.ExitStack) -> dict[str, Any]:
+def simulate(folder: Path, site: dict[str, Any], ending: contextlib.ExitStack) -> dict[str, Any]:
     """Start the meters; return where each line is."""
     place, endpoints = folder / "meters", folder / "endpoints.json"
     place.mkdir()
     (place / "site.yaml").write_text(yaml.safe_dump(site, sort_keys=False))
     words = ["-m", "bridge.simulator", str(place / "site.yaml"), "--endpoints-file", str(endpoints)]
     process = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, env=environment())
-    ending.callback(_end, process)
+    ending.callback(end, process)
     wait_until(lambda: endpoints.exists() or process.poll() is not None, 60)
     found: dict[str, Any] = json.loads(endpoints.read_text())["channels"]
     return found
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     if process.stdin is not None:
         process.stdin.close()
