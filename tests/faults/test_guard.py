@@ -368,3 +368,27 @@ async def test_a_probe_of_our_own_needs_no_certificate_and_everybody_else_does(t
             assert await ask() == b"hello\n"
 
     assert counters["refused_tls"] == 1
+
+
+async def test_who_sends_too_fast_is_read_at_the_rate_of_the_listener_and_nobody_else() -> None:
+    async with guarded(Listener(port=0, byte_rate=200_000, first_message_s=0.4)) as opened:
+        fast, slow = await Client.connect(opened.listener.port), await Client.connect(opened.listener.port)
+        assert await slow.ask("hello") == "hello"
+        for _ in range(40):
+            assert await fast.ask("x" * 10_000) == "x" * 10_000
+        # the next look sees what was too much, and waits until the average is right
+        await asyncio.sleep(0.2)
+        begun, worst_s = time.perf_counter(), 0.0
+        asking = asyncio.ensure_future(fast.ask("again"))
+        while not asking.done():
+            at = time.perf_counter()
+            assert await slow.ask("still") == "still"
+            worst_s = max(worst_s, time.perf_counter() - at)
+            await asyncio.sleep(0.05)
+        took_s, answer = time.perf_counter() - begun, asking.result()
+        await fast.close()
+        await slow.close()
+
+    assert answer == "again"
+    assert 0.5 < took_s < 5
+    assert worst_s < 1

@@ -28,7 +28,8 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     more is refused within a second. `max_per_address`: of them from one address, 0 = no limit of its own.
     `first_message_s`: a connection that says nothing whole until then is closed; `idle_s`: so is one that falls silent.
     `keepalive_s`: silence on a TCP connection after which the system asks whether the peer is still there.
-    `peer_rate`: datagrams a second from one peer, for UDP.
+    `peer_rate`: datagrams a second from one peer, for UDP. `byte_rate`: bytes a second of one connection on average;
+    who sends more waits in his socket.
     """
 
     port: PortNumber
@@ -40,4 +41,5 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     idle_s: Seconds = 60.0
     keepalive_s: Annotated[int, msgspec.Meta(ge=1, le=7200)] = 30
     peer_rate: Count = 2000
+    byte_rate: Annotated[int, msgspec.Meta(ge=1000, le=1_000_000_000)] = 8_000_000
     tls: Tls | None = None

@@ -6,12 +6,16 @@ while the peer does not read.
 """
 
 import asyncio
+import socket
+import sys
 from collections.abc import Callable
 from typing import Protocol as Shape
 
 # Bytes that may come on top for a peer that does not read, before it is dropped. The write that makes it wait may be of
 # any size. 32 clients: 32 MiB.
 UNREAD_MOST = 1 << 20
+# Where tcpi_bytes_received stands in struct tcp_info (linux/tcp.h, since 4.1).
+_RECEIVED_AT = 128
 # Handed to the protocol as they are; the rest of asyncio.Transport is below.
 _DIRECT = (
     "write",
@@ -46,7 +50,7 @@ class GuardedTransport(asyncio.Transport):
         super().__init__()
         self._inner, self._connection = inner, connection
         self._wants_pause = False
-        self._held = False
+        self._held = self._throttled = False
         self._most = UNREAD_MOST
         for name in _DIRECT:
             setattr(self, name, getattr(inner, name))
@@ -73,8 +77,7 @@ class GuardedTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self._wants_pause = False
-        if not self._held:
-            self._inner.resume_reading()
+        self._read_on()
 
     def hold(self) -> None:
         """The peer does not read: hear no more of it, and watch every write."""
@@ -86,7 +89,20 @@ class GuardedTransport(asyncio.Transport):
     def release(self) -> None:
         self._held = False
         setattr(self, "write", self._inner.write)  # noqa: B010 - a method of the class for the type checker
-        if not self._wants_pause and not self._inner.is_closing():
+        self._read_on()
+
+    def throttle(self, on: bool) -> None:
+        """The peer sends too fast: leave what it sends in its socket for a while."""
+        if on is self._throttled:
+            return
+        self._throttled = on
+        if on:
+            self._inner.pause_reading()
+        else:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if not (self._wants_pause or self._held or self._throttled or self._inner.is_closing()):
             self._inner.resume_reading()
 
     def mute(self) -> None:
@@ -113,6 +129,8 @@ class Connection(asyncio.Protocol):
         # until `make` has made one, and for good if it raises
         self.protocol: asyncio.BaseProtocol = asyncio.Protocol()
         self._front: GuardedTransport | None = None
+        # bytes received at the last look, and how many more than its rate it has sent
+        self._received = self._debt = 0
 
     def alive(self) -> bool:
         """The protocol has got a whole valid message. False: refused, answer nothing."""
@@ -154,6 +172,15 @@ class Connection(asyncio.Protocol):
             self._front.release()
         self.protocol.resume_writing()
 
+    def measure(self, allowed: int) -> None:
+        """`allowed`: bytes since the last call. Who has sent more waits until the average is right."""
+        if self._front is None or self.gone:
+            return
+        received = received_bytes(self.transport)
+        self._debt = max(0, self._debt + received - self._received - allowed)
+        self._received = received
+        self._front.throttle(self._debt > 0)
+
     def overflow(self) -> None:
         if not self.gone:
             self._host.too_slow(self)
@@ -169,6 +196,18 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         if self.transport is not None:
             self.transport.close()
+
+
+def received_bytes(transport: asyncio.Transport | None) -> int:
+    """Return what the kernel has taken in for a connection so far; 0 where it does not tell."""
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None:
+        return 0
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED_AT + 8)
+    except OSError:
+        return 0
+    return int.from_bytes(info[_RECEIVED_AT:], sys.byteorder) if len(info) == _RECEIVED_AT + 8 else 0
 
 
 def _nowhere(_: object) -> None:

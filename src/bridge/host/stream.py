@@ -46,6 +46,7 @@ class StreamListener:
         self._slow_s = min(listener.idle_s, _SLOW_S)
         shortest_s = min(listener.first_message_s, self._slow_s) / 4
         self._sweep_s = min(max(shortest_s, _SWEEP_S[0]), _SWEEP_S[1])
+        self._allowed = round(listener.byte_rate * self._sweep_s)
         self._renew_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._resume: asyncio.TimerHandle | None = None
@@ -194,6 +195,7 @@ class StreamListener:
         now = self.now()
         everybody = self._seats.everybody()
         for connection in everybody:
+            connection.measure(self._allowed)
             if connection.held_since is not None:
                 if now - connection.held_since >= self._slow_s:
                     self._end(connection, "closed_slow")

@@ -178,9 +178,8 @@ class RtuMaster:
             self._open(0)
         # stray bytes of before are nobody's
         self._read()
-        if not self._port.is_open():
-            raise ConnectionLost(self._settings.channel, 0, "the port is gone")
-        self._port.expect(1)
+        if self._port.is_open():
+            self._port.expect(1)
         self._raw = received
         return max(0, self._quiet_at - self._now(), self._hold_until - self._now()) / 1e9
 
@@ -397,5 +396,5 @@ class RtuMaster:
         if self._reply is not None and self._reply.done():
             self._reply = None
         if self._port.is_open():
-            # what is shorter than any reply wakes nobody; before the next request all is read that came meanwhile
+            # what is shorter than any reply wakes nobody; it is read before the next request
             self._port.expect(EXCEPTION_LENGTH)
