@@ -59,11 +59,16 @@ class Memory:
             log.error("history failed folder=%s error=%s", folder, exc)
             self._alarms.say(HISTORY_FAILURE, "", True)
             return Kept()
-        self._events.restore(kept.events, kept.read)
+        told = opened.database.head.event
+        self._events.restore(kept.events, kept.read, told)
         self.recorder = Recorder(opened.database, self._clock, self._events.safe, self._failing)
         self._events.keep_with(self._keep_event)
         if opened.damage:
             self._damaged(opened)
+        kept_until = kept.events[-1].number if kept.events else 0
+        if told > kept_until:
+            text = f"events {kept_until + 1} to {told} were told and could not be kept"
+            self._events.record(EventKind.SYSTEM, 128, text)
         return kept
 
     def restore(self, kept: Kept) -> None:

@@ -5,6 +5,7 @@ The rule one must not break: every row is written with its checksum, and none is
 """
 
 import enum
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bridge.history.head import Head, write_head
 from bridge.history.rows import Cell, IndexRow, Pending, ProofRow, SampleRow, checksum
 
 # A change of the tables is a new version and a migration
@@ -20,6 +22,10 @@ VERSION = 1
 _BUSY_MS = 5_000
 # Pages after which the log is written back; 1,000 is SQLite's own
 _CHECKPOINT_PAGES = 1_000
+# Rows in one transaction when a damaged file is taken over
+_ROWS_AT_ONCE = 10_000
+# kind of the row of `kept` that holds the number of the last commit
+_COMMIT = "commit"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (
@@ -50,6 +56,7 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 
 
+_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
 _BETWEEN = "WHERE point = ? AND at_ns > ? AND at_ns < ? ORDER BY at_ns LIMIT ?"
 _LATEST, _ALL = 1 << 62, -1
 
@@ -68,6 +75,7 @@ class Database:
     def __init__(self, path: Path, event_ring: int = 5000, access: Access = Access.WRITE) -> None:
         """Raises: sqlite3.Error."""
         self.path, self._ring = path, event_ring
+        self.head = Head()
         if access is Access.READ:
             self._sql = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
             self._sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
@@ -79,8 +87,10 @@ class Database:
             # an index that was shown must be there after a power cut
             self._sql.execute("PRAGMA synchronous = FULL")
             self._sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            self._sql.executescript(_SCHEMA)
+            # at once, or a kill here would look like damage
+            self._sql.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             self._sql.execute(f"PRAGMA user_version = {VERSION}")
+            self.head = Head(self.commits(), 0)
         except sqlite3.Error:
             self._sql.close()
             raise
@@ -123,11 +133,27 @@ class Database:
                 self._put("proof", _proof_cells(proof))
             for sample in pending.samples:
                 self._put("sample", (sample.point, sample.at_ns, sample.value, sample.quality))
+            self._put("kept", (_COMMIT, "", b"%d" % (self.head.commit + 1)))
             sql.execute("COMMIT")
         except BaseException:
             if sql.in_transaction:
                 sql.execute("ROLLBACK")
             raise
+        last = pending.events[-1][0] if pending.events else 0
+        self._go_on(Head(self.head.commit + 1, max(self.head.event, last)))
+
+    def told(self, event: int) -> None:
+        """Remember that an event was told which cannot be written at present: its number is never given again."""
+        self._go_on(Head(self.head.commit, max(self.head.event, event)))
+
+    def commits(self) -> int:
+        """Return the number of the last commit there is. Raises: sqlite3.Error."""
+        body = self.kept(_COMMIT).get("", b"0")
+        return int(body) if body.isdigit() else 0
+
+    def _go_on(self, head: Head) -> None:
+        self.head = head
+        write_head(self.path.parent, head)
 
     def trim_profile(self, point: str, before_ns: int) -> None:
         """Let go of what is older (E-12: circular)."""
@@ -176,12 +202,27 @@ class Database:
             for *cells, crc in cursor:
                 yield tuple(cells), checksum(*cells) == crc
 
-    def put_row(self, table: str, cells: tuple[Cell, ...]) -> None:
-        """Write a row as `every_row` returns it."""
-        self._put(table, cells)
+    def is_empty(self) -> bool:
+        """Tell whether there is not even a table. Raises: sqlite3.Error."""
+        return self._sql.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+
+    def put_rows(self, table: str, rows: Iterator[tuple[Cell, ...]]) -> int:
+        """Write rows as `every_row` returns them; return how many. Raises: sqlite3.Error; some may be written then."""
+        written = 0
+        while some := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+            self._sql.execute("BEGIN IMMEDIATE")
+            for cells in some:
+                self._put(table, cells)
+            self._sql.execute("COMMIT")
+            written += len(some)
+        return written
 
     def check(self) -> str:
-        """Return the first damage, "" when there is none: of pages first, then of every row."""
+        """Return the first damage, "" when there is none: of the tables, then of pages, then of every row."""
+        tables = self._sql.execute(_TABLES).fetchall()
+        if tables != _tables_of_schema():
+            found = ", ".join(str(name) for _, name, *_ in tables) or "none"
+            return f"expected the tables {', '.join(TABLES)} as the bridge makes them, found {found}"
         verdict = self._sql.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
             return str(verdict)
@@ -217,6 +258,12 @@ class Database:
             for *cells, crc in cursor:
                 if checksum(*cells) == crc:
                     yield tuple(cells)
+
+
+def _tables_of_schema() -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:")) as memory:
+        memory.executescript(_SCHEMA)
+        return memory.execute(_TABLES).fetchall()
 
 
 def _proof_cells(row: ProofRow) -> tuple[Cell, ...]:

@@ -94,6 +94,7 @@ class Recorder:
             self._tell(str(exc))
             # the numbers must not wait for a disk that is full (BARS R6)
             if number:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._database.told, number)
                 self._committed(number)
             return False
         except asyncio.CancelledError:
