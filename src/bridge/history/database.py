@@ -204,7 +204,7 @@ class Database:
 
     def is_empty(self) -> bool:
         """Tell whether there is not even a table. Raises: sqlite3.Error."""
-        return self._sql.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        return self._sql.execute("SELECT 1 FROM sqlite_master").fetchone() is None
 
     def put_rows(self, table: str, rows: Iterator[tuple[Cell, ...]]) -> int:
         """Write rows as `every_row` returns them; return how many. Raises: sqlite3.Error; some may be written then."""
