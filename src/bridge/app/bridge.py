@@ -164,7 +164,7 @@ class Bridge:
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         staleness = Staleness(self.store, self._clock)
-        field = self.field = FieldSide(self.own.gate, self._clock, self._noticed, group)
+        field = self.field = FieldSide(self.own.gate, self._clock, self._noticed, group, self.own.gate.registers)
         self._followers = Followers(self.store, field.refresh)
         self._staleness = staleness
         self.commands.start(group)

@@ -46,8 +46,30 @@ def history_csv(site: Path) -> Iterator[tuple[str, str]]:
         raise HistoryUnreadable(f"{path}: {exc}") from exc
 
 
-_PROFILE = ("point", "tenant", "interval_end", "reading", "unit", "interval", "epoch", "read_at", "quality")
-_CLOSINGS = ("point", "tenant", "period", "reading", "unit", "epoch", "serial_number", "read_at", "quality")
+_PROFILE = (
+    "point",
+    "tenant",
+    "interval_end",
+    "reading",
+    "unit",
+    "interval",
+    "epoch",
+    "read_at",
+    "quality",
+    "registers",
+)
+_CLOSINGS = (
+    "point",
+    "tenant",
+    "period",
+    "reading",
+    "unit",
+    "epoch",
+    "serial_number",
+    "read_at",
+    "quality",
+    "registers",
+)
 _VALUES = ("point", "time", "value", "unit", "quality")
 _EVENTS = ("event", "time", "priority", "kind", "device", "text", "user")
 
@@ -73,6 +95,7 @@ def _profile(
                 row.epoch,
                 iso(row.source_ns),
                 words(row.quality) if row.count is not None else "outage",
+                row.registers.hex(" ", 2),
             )
             before = row
 
@@ -89,7 +112,7 @@ def _closings(database: Database, labels: Mapping[str, Mapping[str, str]]) -> It
         for row in database.proofs(id_):
             reading = decimal_text(row.count, row.resolution)
             place = (id_, _tenant(id_, labels), row.period, reading, row.unit)
-            yield (*place, row.epoch, row.serial, iso(row.source_ns), words(row.quality))
+            yield (*place, row.epoch, row.serial, iso(row.source_ns), words(row.quality), row.registers.hex(" ", 2))
 
 
 def _values(database: Database, config: SiteConfig) -> Iterator[Cells]:

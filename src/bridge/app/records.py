@@ -12,7 +12,7 @@ from bridge.core.store import PointStore
 from bridge.history.recorder import Recorder
 from bridge.history.rows import IndexRow, ProofRow, SampleRow
 from bridge.services.accumulator import IndexState
-from bridge.services.billing import Closing, Closings, Profile, billed, profile_record
+from bridge.services.billing import Closing, Closings, Profile, ProfileRecord, billed, profile_record
 from bridge.services.index_gate import IndexGate
 from bridge.services.recording import Recording
 
@@ -78,8 +78,7 @@ class Records:
         for point in self._billed.values():
             sample = self._store.get(point.index)
             record = profile_record(point, self._gate.state(point.index), sample, end_ns, self._period_ns)
-            row = IndexRow(record.point, record.at_ns, record.count, record.epoch, record.source_ns, record.quality)
-            self._recorder.pending.profile.append(row)
+            self._recorder.pending.profile.append(_row(record))
 
     async def tidy(self) -> None:
         """Let go of what is older than it is to be kept."""
@@ -100,6 +99,18 @@ class Records:
             self._recorder.pending.samples.append(SampleRow(point, at, sample.value, int(sample.quality)))
 
 
+def _row(record: ProfileRecord) -> IndexRow:
+    return IndexRow(
+        record.point,
+        record.at_ns,
+        record.count,
+        record.epoch,
+        record.source_ns,
+        record.quality,
+        record.registers,
+    )
+
+
 def _proof(closing: Closing, definition: PointDef, quality: int) -> ProofRow:
     state = closing.state
     return ProofRow(
@@ -112,4 +123,5 @@ def _proof(closing: Closing, definition: PointDef, quality: int) -> ProofRow:
         state.serial,
         state.source_ns,
         quality,
+        state.registers,
     )

@@ -34,12 +34,12 @@ CREATE TABLE IF NOT EXISTS kept (
 CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS profile (
     point TEXT NOT NULL, at_ns INTEGER NOT NULL, count INTEGER, epoch INTEGER NOT NULL, source_ns INTEGER NOT NULL,
-    quality INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (point, at_ns)
+    quality INTEGER NOT NULL, registers BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (point, at_ns)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS proof (
     point TEXT NOT NULL, period TEXT NOT NULL, count INTEGER NOT NULL, resolution INTEGER NOT NULL, unit TEXT NOT NULL,
     epoch INTEGER NOT NULL, serial TEXT NOT NULL, source_ns INTEGER NOT NULL, quality INTEGER NOT NULL,
-    crc INTEGER NOT NULL, PRIMARY KEY (point, period)
+    registers BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (point, period)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sample (
     point TEXT NOT NULL, at_ns INTEGER NOT NULL, value, quality INTEGER NOT NULL, crc INTEGER NOT NULL,
@@ -50,8 +50,8 @@ CREATE TABLE IF NOT EXISTS sample (
 TABLES: dict[str, tuple[str, ...]] = {
     "kept": ("kind", "id", "body"),
     "event": ("number", "body"),
-    "profile": ("point", "at_ns", "count", "epoch", "source_ns", "quality"),
-    "proof": ("point", "period", "count", "resolution", "unit", "epoch", "serial", "source_ns", "quality"),
+    "profile": ("point", "at_ns", "count", "epoch", "source_ns", "quality", "registers"),
+    "proof": ("point", "period", "count", "resolution", "unit", "epoch", "serial", "source_ns", "quality", "registers"),
     "sample": ("point", "at_ns", "value", "quality"),
 }
 
@@ -125,7 +125,7 @@ class Database:
             if pending.events:
                 sql.execute("DELETE FROM event WHERE number <= ?", (pending.events[-1][0] - self._ring,))
             for row in pending.profile:
-                cells = (row.point, row.at_ns, row.count, row.epoch, row.source_ns, row.quality)
+                cells = (row.point, row.at_ns, row.count, row.epoch, row.source_ns, row.quality, row.registers)
                 # an interval is recorded once, also when the clock goes over it a second time
                 if self._is_new("profile", row.point, row.at_ns):
                     self._put("profile", cells)
@@ -277,4 +277,5 @@ def _proof_cells(row: ProofRow) -> tuple[Cell, ...]:
         row.serial,
         row.source_ns,
         row.quality,
+        row.registers,
     )

@@ -25,7 +25,7 @@ def checksum(*cells: Cell) -> int:
 class IndexRow:
     """
     One reading of an index for the load profile. `at_ns`: end of the interval; `source_ns`: when it was read. `count`
-    None: an outage began here.
+    None: an outage began here. `registers`: what the meter sent, as on the wire.
     """
 
     point: str
@@ -34,6 +34,7 @@ class IndexRow:
     epoch: int
     source_ns: int
     quality: int
+    registers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class ProofRow:
     serial: str
     source_ns: int
     quality: int
+    registers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the bridge knows by itself costs little: two minutes of the hour that `python -m tests.bench services` measures."""
+"""What the bridge knows by itself costs little: two minutes of the hour of `python -m tests.bench services`."""
 
 from pathlib import Path
 
