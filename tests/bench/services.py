@@ -132,7 +132,7 @@ def run() -> Table:
     columns = ("meters", "points", "samples", "rows written", "CPU s", "% of a core (bar 10)", "us a sample")
     note = (
         "One hour of virtual time: every reading passes index, derived points, demand, alarms and recording; every "
-        "total power is recorded each minute, every other point each quarter of an hour; one commit a second on a real disk. "
-        "CPU of the whole process, the writing thread included; polling and servers are measured elsewhere."
+        "total power is recorded each minute, every other point each quarter of an hour; one commit a second on a "
+        "real disk. CPU of the whole process, the writing thread included; polling and servers are measured elsewhere."
     )
     return Table("Services and history: an hour of 8,000 points", columns, (row,), note)

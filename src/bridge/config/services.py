@@ -118,6 +118,7 @@ class ServicesFile(_Strict, frozen=True):
     `services:` of site.yaml.
 
     `min_max`: points of the meters whose least and greatest value is kept, with its time.
+    `partial`: energies of the meters beside which a count is kept that a user may zero.
     `derived`: `device.point` -> how it is computed; a device that is not among the meters comes into being with it.
     """
 
@@ -126,6 +127,7 @@ class ServicesFile(_Strict, frozen=True):
     index: IndexKey = IndexKey()
     derived: dict[str, DerivedKey] = {}
     min_max: tuple[Pattern, ...] = ()
+    partial: tuple[Pattern, ...] = ()
     alarms: AlarmsKey = AlarmsKey()
     events: EventsKey = EventsKey()
     history: HistoryKey = HistoryKey()

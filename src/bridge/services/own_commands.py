@@ -17,6 +17,7 @@ from bridge.core.store import PointStore
 from bridge.services.demand_service import DemandService
 from bridge.services.events import EventLog
 from bridge.services.min_max import MinMax
+from bridge.services.partial import Partials
 from bridge.services.settings import Settings
 
 Q = Quantity
@@ -32,7 +33,7 @@ def own_commands(config: SiteConfig) -> list[PointDef]:
     ]
 
 
-_COMMANDS = frozenset({Q.RESET_DEMAND_PEAK, Q.RESET_MIN_MAX})
+_COMMANDS = frozenset({Q.RESET_DEMAND_PEAK, Q.RESET_MIN_MAX, Q.RESET_PARTIAL_ENERGY})
 
 
 class OwnCommands:
@@ -46,9 +47,10 @@ class OwnCommands:
         settings: Settings,
         demand: DemandService,
         min_max: MinMax,
+        partials: Partials,
     ) -> None:
         self._store, self._clock, self._events = store, clock, events
-        self._settings, self._demand, self._min_max = settings, demand, min_max
+        self._settings, self._demand, self._min_max, self._partials = settings, demand, min_max, partials
         self._commands: dict[int, PointDef] = {}
         self._seq = 0
 
@@ -88,6 +90,8 @@ class OwnCommands:
     def _reset(self, definition: PointDef) -> bool:
         if definition.meaning.quantity is Q.RESET_MIN_MAX:
             return self._min_max.reset(definition.device)
+        if definition.meaning.quantity is Q.RESET_PARTIAL_ENERGY:
+            return self._partials.reset(definition.device)
         return self._demand.reset_peaks(definition.device)
 
     def _tell(self, definition: PointDef, what: str, command: Command) -> None:
