@@ -41,6 +41,7 @@ def history_csv(site: Path) -> Iterator[tuple[str, str]]:
             yield "profile.csv", _text(_PROFILE, _profile(database, known, labels))
             yield "closings.csv", _text(_CLOSINGS, _closings(database, labels))
             yield "values.csv", _text(_VALUES, _values(database, config))
+            yield "summaries.csv", _text(_SUMMARIES, _summaries(database, config))
             yield "events.csv", _text(_EVENTS, _events(database))
     except sqlite3.Error as exc:
         raise HistoryUnreadable(f"{path}: {exc}") from exc
@@ -71,6 +72,7 @@ _CLOSINGS = (
     "registers",
 )
 _VALUES = ("point", "time", "value", "unit", "quality")
+_SUMMARIES = ("point", "period_end", "mean", "least", "greatest", "values", "unit", "quality")
 _EVENTS = ("event", "time", "priority", "kind", "device", "text", "user")
 
 
@@ -121,6 +123,14 @@ def _values(database: Database, config: SiteConfig) -> Iterator[Cells]:
         for row in database.samples(id_):
             value = "" if row.value is None else row.value
             yield id_, iso(row.at_ns), value, units.get(id_, ""), words(row.quality)
+
+
+def _summaries(database: Database, config: SiteConfig) -> Iterator[Cells]:
+    units = {point.id: point.unit for point in config.points}
+    for id_ in database.points("summary"):
+        for row in database.summaries(id_):
+            found = (row.mean, row.least, row.greatest, row.count)
+            yield id_, iso(row.at_ns), *found, units.get(id_, ""), words(row.quality)
 
 
 def _events(database: Database) -> Iterator[Cells]:

@@ -75,7 +75,7 @@ class OwnServices:
 
         self.syslog = SyslogSide(self.events)
         self.time = TimeQuality(clock, self.events, kernel_clock)
-        self.records = Records(store, clock, self.gate)
+        self.records = Records(store, clock, self.gate, lambda: self.time.synchronised)
         self.memory = Memory(
             clock,
             self.events,

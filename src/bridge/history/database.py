@@ -7,14 +7,15 @@ The rule one must not break: every row is written with its checksum, and none is
 import enum
 import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from bridge.history.head import Head, write_head
-from bridge.history.rows import Cell, IndexRow, Pending, ProofRow, SampleRow, checksum
+from bridge.history.rows import Cell, IndexRow, Pending, ProofRow, SampleRow, SummaryRow, Tidying, checksum
+from bridge.history.summary import summaries
 
 # A change of the tables is a new version and a migration
 VERSION = 1
@@ -45,6 +46,10 @@ CREATE TABLE IF NOT EXISTS sample (
     point TEXT NOT NULL, at_ns INTEGER NOT NULL, value, quality INTEGER NOT NULL, crc INTEGER NOT NULL,
     PRIMARY KEY (point, at_ns)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS summary (
+    point TEXT NOT NULL, at_ns INTEGER NOT NULL, mean REAL NOT NULL, least REAL NOT NULL, greatest REAL NOT NULL,
+    count INTEGER NOT NULL, quality INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (point, at_ns)
+) WITHOUT ROWID;
 """
 # Table -> its columns in the order of the checksum, which is the last column of each
 TABLES: dict[str, tuple[str, ...]] = {
@@ -53,6 +58,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "profile": ("point", "at_ns", "count", "epoch", "source_ns", "quality", "registers"),
     "proof": ("point", "period", "count", "resolution", "unit", "epoch", "serial", "source_ns", "quality", "registers"),
     "sample": ("point", "at_ns", "value", "quality"),
+    "summary": ("point", "at_ns", "mean", "least", "greatest", "count", "quality"),
 }
 
 
@@ -155,13 +161,33 @@ class Database:
         self.head = head
         write_head(self.path.parent, head)
 
-    def trim_profile(self, point: str, before_ns: int) -> None:
-        """Let go of what is older (E-12: circular)."""
-        self._sql.execute("DELETE FROM profile WHERE point = ? AND at_ns < ?", (point, before_ns))
+    def tidy(self, points: Sequence[Tidying]) -> None:
+        """Sum up what is old enough and let go of what is older, of some points, in one transaction."""
+        sql = self._sql
+        sql.execute("BEGIN IMMEDIATE")
+        try:
+            for one in points:
+                if one.period_ns:
+                    self._sum_up(one)
+                for table, before_ns in (
+                    ("profile", one.profile_ns),
+                    ("sample", one.samples_ns),
+                    ("summary", one.summaries_ns),
+                ):
+                    if before_ns:
+                        sql.execute(f"DELETE FROM {table} WHERE point = ? AND at_ns < ?", (one.point, before_ns))
+            sql.execute("COMMIT")
+        except BaseException:
+            if sql.in_transaction:
+                sql.execute("ROLLBACK")
+            raise
 
-    def trim_samples(self, point: str, before_ns: int) -> None:
-        """Let go of what is older."""
-        self._sql.execute("DELETE FROM sample WHERE point = ? AND at_ns < ?", (point, before_ns))
+    def _sum_up(self, one: Tidying) -> None:
+        last = self._sql.execute("SELECT max(at_ns) FROM summary WHERE point = ?", (one.point,)).fetchone()[0] or 0
+        rows = ((row.at_ns, row.value, row.quality) for row in self.samples(one.point, last))
+        for made in summaries(rows, one.period_ns, one.until_ns):
+            cells = (made.at_ns, made.mean, made.least, made.greatest, made.count, made.quality)
+            self._put("summary", (one.point, *cells))
 
     def kept(self, kind: str) -> dict[str, bytes]:
         """Return what is kept of one kind, by id."""
@@ -193,6 +219,11 @@ class Database:
         """Return recorded values of a point."""
         rows = self._rows("sample", _BETWEEN, point, after_ns, before_ns, most)
         return [SampleRow(*row) for row in rows]
+
+    def summaries(self, point: str, after_ns: int = 0, before_ns: int = _LATEST, most: int = _ALL) -> list[SummaryRow]:
+        """Return what is left of recorded values of a point."""
+        rows = self._rows("summary", _BETWEEN, point, after_ns, before_ns, most)
+        return [SummaryRow(*row) for row in rows]
 
     def every_row(self, table: str) -> Iterator[tuple[tuple[Cell, ...], bool]]:
         """Return every row and whether its checksum is right. Raises: sqlite3.Error."""

@@ -6,19 +6,21 @@ The rule one must not break: the loop never waits for the disk, and a full disk 
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bridge.core.clock import Clock
 from bridge.history.database import Database
 from bridge.history.opening import GOOD_COPY
-from bridge.history.rows import Pending
+from bridge.history.rows import Pending, Tidying
 
 # Seconds between two commits; a kill loses at most this much of what is not an event
 COMMIT_S = 0.5
 # Seconds until the next attempt after one that failed
 RETRY_S = 5.0
+# Points tidied in one transaction
+_TIDY_AT_ONCE = 200
 # ns between two whole copies of the database
 _COPY_NS = 3_600_000_000_000
 
@@ -118,18 +120,15 @@ class Recorder:
             path.with_suffix(".unfinished").unlink(missing_ok=True)
             self._tell(f"no copy: {exc}")
 
-    async def tidy(self, profile: Mapping[str, int], samples: Mapping[str, int]) -> None:
-        """Let go of rows older than these times, by point id."""
+    async def tidy(self, points: Sequence[Tidying]) -> None:
+        """Sum up and let go of what is old, some points at a time: an event must not wait for all."""
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._tidy, profile, samples)
+            for first in range(0, len(points), _TIDY_AT_ONCE):
+                some = points[first : first + _TIDY_AT_ONCE]
+                await loop.run_in_executor(self._thread, self._database.tidy, some)
         except sqlite3.Error as exc:
             self._tell(str(exc))
-
-    def _tidy(self, profile: Mapping[str, int], samples: Mapping[str, int]) -> None:
-        for point, before_ns in profile.items():
-            self._database.trim_profile(point, before_ns)
-        for point, before_ns in samples.items():
-            self._database.trim_samples(point, before_ns)
 
     async def close(self) -> None:
         """Write what waits, copy, close. At most some seconds, and never an exception: this is the end."""

@@ -63,6 +63,34 @@ class SampleRow:
     quality: int
 
 
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """What is left of the recorded values of one period. `at_ns`: its end."""
+
+    point: str
+    at_ns: int
+    mean: float
+    least: float
+    greatest: float
+    count: int
+    quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tidying:
+    """
+    How long rows of one point stay; times in ns before which they go, 0 = none do. `period_ns`: of its summaries, 0 =
+    none; `until_ns`: end of the last one.
+    """
+
+    point: str
+    profile_ns: int = 0
+    samples_ns: int = 0
+    summaries_ns: int = 0
+    period_ns: int = 0
+    until_ns: int = 0
+
+
 @dataclass(slots=True)
 class Pending:
     """
