@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.app.audit_events import told_of
+from bridge.app.audit_events import access_priorities, told_of
 from bridge.app.command_side import CommandSide
 from bridge.app.confirm import ConfirmationWanted, Confirmed
 from bridge.app.faces import Face, missing_extra, number_and_project
@@ -269,7 +269,7 @@ class Bridge:
         self.commands.apply(self.config)
 
     def _audited(self, record: Record) -> None:
-        told = told_of(record)
+        told = told_of(record, access_priorities(self.config.services.events))
         if told is not None:
             self.own.events.record(told.kind, told.priority, told.text, device=told.device, user=told.user)
 
