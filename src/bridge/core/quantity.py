@@ -158,6 +158,8 @@ class Statistic(enum.Enum):
     MEAN = "mean"
     PEAK = "peak"
     PREDICTED = "predicted"
+    # a demand in the window in which the active power's had its peak
+    COINCIDENT = "coincident"
     # when the minimum, maximum or peak was
     MINIMUM_TIME = "min_timestamp"
     MAXIMUM_TIME = "max_timestamp"

@@ -45,7 +45,7 @@ S = Statistic
 STATISTICS: Mapping[Statistic, int] = MappingProxyType(
     {
         S.PRESENT: 0, S.MINIMUM: 1, S.MAXIMUM: 2, S.MEAN: 3, S.PEAK: 4, S.PREDICTED: 5,
-        S.MINIMUM_TIME: 6, S.MAXIMUM_TIME: 7, S.PEAK_TIME: 8, S.PARTIAL: 9, S.INDICATIVE: 10,
+        S.MINIMUM_TIME: 6, S.MAXIMUM_TIME: 7, S.PEAK_TIME: 8, S.PARTIAL: 9, S.INDICATIVE: 10, S.COINCIDENT: 11,
     }
 )  # fmt: skip
 D = Direction
@@ -110,6 +110,7 @@ _STATISTIC_WORDS = {
     S.MINIMUM: "minimum", S.MAXIMUM: "maximum", S.MEAN: "mean", S.PEAK: "peak", S.PREDICTED: "predicted",
     S.MINIMUM_TIME: "time of the minimum", S.MAXIMUM_TIME: "time of the maximum", S.PEAK_TIME: "time of the peak",
     S.PARTIAL: "since it was last set to zero by a user", S.INDICATIVE: "indicative, not for billing",
+    S.COINCIDENT: "in the window of the peak of the active power",
 }  # fmt: skip
 
 

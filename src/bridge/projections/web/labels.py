@@ -113,6 +113,7 @@ _STATISTICS: Mapping[Statistic, str] = MappingProxyType(
         Statistic.PEAK_TIME: "heure de la pointe",
         Statistic.PARTIAL: "partielle",
         Statistic.INDICATIVE: "indicative",
+        Statistic.COINCIDENT: "coïncidente",
     }
 )
 
