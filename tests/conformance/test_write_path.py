@@ -275,7 +275,7 @@ def test_changes_of_the_configuration_and_resets_are_events_with_who_did_it(brid
     assert "configuration reloaded" in texts
     assert any(text.startswith("configuration refused: 1 mistakes") for text in texts)
     written = [event for event in told[before:] if "command landlord.demand_interval" in event["text"]][-1]
-    assert (written["user"], "done, from cli" in written["text"]) == ("root", True)
+    assert (written["user"], ": done" in written["text"], "from cli local" in written["text"]) == ("root", True, True)
     resets = [event["text"] for event in told if "reset_demand_peak" in event["text"]]
     assert any("done, from modbus 127.0.0.1" in text for text in resets)
     assert any("refused_by_policy" in text for text in resets)
