@@ -26,6 +26,7 @@ from bridge.services.demand import Demand
 from bridge.services.demand_points import DemandPoints, demands_of, settings_of
 from bridge.services.demand_service import DemandService
 from bridge.services.derived import Derived, rules_of
+from bridge.services.device_clocks import DeviceClocks
 from bridge.services.events import EventLog, EventSettings
 from bridge.services.identity import IdentityWatch
 from bridge.services.index_gate import IndexGate
@@ -71,6 +72,7 @@ class OwnServices:
         self.settings = Settings(store, clock, self._setting_changed)
         self.min_max = MinMax(store)
         self.partials = Partials(store)
+        self.device_clocks = DeviceClocks(store, clock, self.events)
         self.commands = OwnCommands(store, clock, self.events, self.settings, self.demand, self.min_max, self.partials)
 
         self.syslog = SyslogSide(self.events)
@@ -133,6 +135,8 @@ class OwnServices:
         self.settings.redefine(settings_in(config))
         self.min_max.redefine(extremes_of(config.field))
         self.partials.redefine(partials_of(config.field))
+        self.device_clocks.redefine(config.points)
+        self.device_clocks.error_s = services.time.device_error_s
         self.commands.redefine(own_commands(config))
         self.records.apply(config)
         self.time.settings = TimeSettings(services.time.step_s, services.time.error_s)

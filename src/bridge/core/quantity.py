@@ -81,6 +81,8 @@ class Quantity(enum.Enum):
     RESET_MIN_MAX = "reset_min_max"
     RESET_PARTIAL_ENERGY = "reset_partial_energy"
     SYNC_CLOCK = "sync_clock"
+    # the device's own clock
+    DEVICE_CLOCK = "device_clock"
     TARIFF_SELECT = "tariff_select"
     CT_PRIMARY_RATING = "ct_primary_rating"
     CT_SECONDARY_RATING = "ct_secondary_rating"

@@ -4,7 +4,7 @@ Commands and settings that the bridge itself obeys, because the meter has no reg
 The rule one must not break: nothing comes here but through the write policy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
@@ -33,7 +33,13 @@ def own_commands(config: SiteConfig) -> list[PointDef]:
     ]
 
 
-_COMMANDS = frozenset({Q.RESET_DEMAND_PEAK, Q.RESET_MIN_MAX, Q.RESET_PARTIAL_ENERGY})
+_COMMANDS = frozenset({Q.RESET_DEMAND_PEAK, Q.RESET_MIN_MAX, Q.RESET_PARTIAL_ENERGY, Q.SYNC_CLOCK})
+# device id -> what setting its clock came to
+SetClock = Callable[[str], Awaitable[CommandResult]]
+
+
+async def _no_clock(device: str) -> CommandResult:
+    return CommandResult(Outcome.NOT_WRITABLE)
 
 
 class OwnCommands:
@@ -52,6 +58,8 @@ class OwnCommands:
         self._store, self._clock, self._events = store, clock, events
         self._settings, self._demand, self._min_max, self._partials = settings, demand, min_max, partials
         self._commands: dict[int, PointDef] = {}
+        # writes the clock of a meter that has a register for it and none for the command
+        self.set_clock: SetClock = _no_clock
         self._seq = 0
 
     def redefine(self, commands: Sequence[PointDef]) -> None:
@@ -80,6 +88,10 @@ class OwnCommands:
             return CommandResult(Outcome.NOT_WRITABLE)
         if not _is_switch(command.value):
             return CommandResult(Outcome.OUT_OF_RANGE)
+        if definition.meaning.quantity is Q.SYNC_CLOCK:
+            result = await self.set_clock(definition.device) if command.value else CommandResult(Outcome.DONE)
+            self._idle(command.index)
+            return result
         # 0 is what it is at rest (P-05)
         done = not command.value or self._reset(definition)
         self._idle(command.index)
