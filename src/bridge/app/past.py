@@ -57,6 +57,9 @@ class Past:
     def _profile(path: Path, point: str, after_ns: int, before_ns: int, most: int) -> list[Sample]:
         with Database(path, access=Access.READ) as database:
             rows = database.profile(point, after_ns, before_ns, most)
+            if not rows:
+                # an index that the bridge adds up has no load profile; it is recorded as any other value
+                return Past._recorded(path, point, after_ns, before_ns, most)
         # an outage has no value and no quality of a meter
         return [
             Sample(r.count, Quality(r.quality) if r.count is not None else Quality.NEVER_READ, r.at_ns, 0) for r in rows

@@ -51,8 +51,12 @@ class Records:
     def apply(self, config: SiteConfig) -> None:
         """Take over a configuration."""
         before, self._key = self._key, config.services.history
-        self._billed = {point.id: point for point in billed(self._key.billed, config.points)}
-        self._logged = [point for point in config.points if any(fnmatchcase(point.id, p) for p in self._key.logged)]
+        wanted = billed(self._key.billed, config.points)
+        self._billed = {point.id: point for point in wanted if self._gate.owns(point.index)}
+        # what the bridge adds up itself is no index: its value is logged
+        sums = {point.id for point in wanted} - self._billed.keys()
+        patterns = self._key.logged
+        self._logged = [p for p in config.points if p.id in sums or any(fnmatchcase(p.id, one) for one in patterns)]
         self._recording.redefine(self._key.record, config.points)
         if before.profile_period_s != self._key.profile_period_s:
             self._profile = Profile(self._period_ns)

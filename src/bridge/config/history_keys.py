@@ -10,6 +10,10 @@ BILLED = (
     "*.active_energy_export",
     "*.reactive_energy_import",
     "*.reactive_energy_export",
+    "*.active_energy_import_t[1-9]",
+    "*.active_energy_export_t[1-9]",
+    "*.reactive_energy_import_t[1-9]",
+    "*.reactive_energy_export_t[1-9]",
 )
 # What is logged with the load profile besides (E-10), as far as a meter has it
 LOGGED = (

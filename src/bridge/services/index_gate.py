@@ -116,6 +116,10 @@ class IndexGate:
             if gated.index.state is not None
         ]
 
+    def owns(self, index: int) -> bool:
+        """Tell whether a point is an index that is read from a meter."""
+        return index in self._gated
+
     def state(self, index: int) -> IndexState | None:
         """Return what is known of an index."""
         gated = self._gated.get(index)
