@@ -15,7 +15,7 @@ from bridge.config.model import SiteConfig
 from bridge.core.accumulator import decimal_text, difference
 from bridge.core.errors import BridgeError
 from bridge.core.event import Event
-from bridge.core.point import PointDef
+from bridge.core.point import DeviceDef, PointDef
 from bridge.core.quality import Quality
 from bridge.history.database import Access, Database
 from bridge.history.opening import FILE
@@ -37,9 +37,9 @@ def history_csv(site: Path) -> Iterator[tuple[str, str]]:
     try:
         with Database(path, access=Access.READ) as database:
             known = {point.id: point for point in config.points}
-            labels = {device.id: device.labels for device in config.devices}
-            yield "profile.csv", _text(_PROFILE, _profile(database, known, labels))
-            yield "closings.csv", _text(_CLOSINGS, _closings(database, labels))
+            devices = {device.id: device for device in config.devices}
+            yield "profile.csv", _text(_PROFILE, _profile(database, known, devices))
+            yield "closings.csv", _text(_CLOSINGS, _closings(database, devices))
             yield "values.csv", _text(_VALUES, _values(database, config))
             yield "summaries.csv", _text(_SUMMARIES, _summaries(database, config))
             yield "events.csv", _text(_EVENTS, _events(database))
@@ -50,6 +50,7 @@ def history_csv(site: Path) -> Iterator[tuple[str, str]]:
 _PROFILE = (
     "point",
     "tenant",
+    "meter",
     "interval_end",
     "reading",
     "unit",
@@ -62,6 +63,7 @@ _PROFILE = (
 _CLOSINGS = (
     "point",
     "tenant",
+    "meter",
     "period",
     "reading",
     "unit",
@@ -76,9 +78,7 @@ _SUMMARIES = ("point", "period_end", "mean", "least", "greatest", "values", "uni
 _EVENTS = ("event", "time", "priority", "kind", "device", "text", "user")
 
 
-def _profile(
-    database: Database, known: Mapping[str, PointDef], labels: Mapping[str, Mapping[str, str]]
-) -> Iterator[Cells]:
+def _profile(database: Database, known: Mapping[str, PointDef], devices: Mapping[str, DeviceDef]) -> Iterator[Cells]:
     for id_ in database.points("profile"):
         point = known.get(id_)
         if point is None:
@@ -89,7 +89,7 @@ def _profile(
             reading = "" if row.count is None else decimal_text(row.count, point.resolution)
             yield (
                 id_,
-                _tenant(id_, labels),
+                *_place(id_, devices),
                 iso(row.at_ns),
                 reading,
                 point.unit,
@@ -109,11 +109,11 @@ def _interval(before: IndexRow | None, row: IndexRow, point: PointDef) -> str:
     return decimal_text(difference(before.count, row.count, point.modulus), point.resolution)
 
 
-def _closings(database: Database, labels: Mapping[str, Mapping[str, str]]) -> Iterator[Cells]:
+def _closings(database: Database, devices: Mapping[str, DeviceDef]) -> Iterator[Cells]:
     for id_ in database.points("proof"):
         for row in database.proofs(id_):
             reading = decimal_text(row.count, row.resolution)
-            place = (id_, _tenant(id_, labels), row.period, reading, row.unit)
+            place = (id_, *_place(id_, devices), row.period, reading, row.unit)
             yield (*place, row.epoch, row.serial, iso(row.source_ns), words(row.quality), row.registers.hex(" ", 2))
 
 
@@ -154,8 +154,13 @@ def _harmless(cell: str | int | float) -> str | int | float:
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell and not numeric else cell
 
 
-def _tenant(id_: str, labels: Mapping[str, Mapping[str, str]]) -> str:
-    return labels.get(id_.partition(".")[0], {}).get("tenant", "")
+def _place(id_: str, devices: Mapping[str, DeviceDef]) -> tuple[str, str]:
+    """Return the tenant, and what the reading may be used for (E-18, M-33): a bill must not look better than it is."""
+    device = devices.get(id_.partition(".")[0])
+    if device is None:
+        return "", ""
+    certified = "MID; read by communication, for information" if device.mid else "not MID; not for billing others"
+    return device.labels.get("tenant", ""), certified
 
 
 def iso(utc_ns: int) -> str:
