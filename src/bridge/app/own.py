@@ -21,6 +21,7 @@ from bridge.services.accumulator import IndexState, Verdict
 from bridge.services.alarm_rules import SYSTEM
 from bridge.services.alarm_rules import rules_of as alarm_rules_of
 from bridge.services.alarms import AlarmService
+from bridge.services.chrony import Chrony
 from bridge.services.communication import Communication, status_points
 from bridge.services.demand import Demand
 from bridge.services.demand_points import DemandPoints, demands_of, settings_of
@@ -76,7 +77,8 @@ class OwnServices:
         self.commands = OwnCommands(store, clock, self.events, self.settings, self.demand, self.min_max, self.partials)
 
         self.syslog = SyslogSide(self.events)
-        self.time = TimeQuality(clock, self.events, kernel_clock)
+        self.chrony = Chrony(clock)
+        self.time = TimeQuality(clock, self.events, lambda: self.chrony.state() or kernel_clock())
         self.records = Records(store, clock, self.gate, lambda: self.time.synchronised)
         self.memory = Memory(
             clock,
@@ -140,6 +142,7 @@ class OwnServices:
         self.commands.redefine(own_commands(config))
         self.records.apply(config)
         self.time.settings = TimeSettings(services.time.step_s, services.time.error_s)
+        self.chrony.port = services.time.chrony_port
         self._marks = services.time.mark_samples
         self.syslog.apply(config)
         alarms = alarm_rules_of(services.alarms, config.devices, config.points)
@@ -159,6 +162,7 @@ class OwnServices:
             group.create_task(self.memory.run(), name="memory")
             group.create_task(self.records.run(), name="records")
             group.create_task(self.syslog.run(), name="syslog")
+            group.create_task(self.chrony.run(), name="chrony")
             group.create_task(self.time.run(), name="time")
             group.create_task(self._mark(), name="mark")
 

@@ -97,13 +97,15 @@ class TimeKey(_Strict, frozen=True):
     """
     `services.time`. `step_s`: least step of the clock that is an event. `error_s`: greatest error of a clock that
     counts as synchronised. `device_error_s`: seconds by which the clock of a meter may be off. `mark_samples`: readings
-    made by a clock that is not synchronised say so to every protocol.
+    made by a clock that is not synchronised say so to every protocol. `chrony_port`: where chronyd on this machine is
+    asked; 0 = nowhere, the kernel alone is.
     """
 
     step_s: Annotated[float, msgspec.Meta(ge=0.000001, le=1.0)] = 0.5
     error_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
     device_error_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 5.0
     mark_samples: bool = False
+    chrony_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 323
 
 
 class IndexKey(_Strict, frozen=True):
