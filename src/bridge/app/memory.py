@@ -63,7 +63,7 @@ class Memory:
             return Kept()
         told = opened.database.head.event
         self._events.restore(kept.events, kept.read, told)
-        self.recorder = Recorder(opened.database, self._clock, self._events.safe, self._failing)
+        self.recorder = Recorder(opened.database, self._events.safe, self._failing)
         self._events.keep_with(self._keep_event)
         if opened.damage:
             self._damaged(opened)

@@ -264,10 +264,18 @@ class Database:
         return ""
 
     def save_copy(self, path: Path) -> None:
-        """Write a whole copy beside, whatever happens to this file later. Raises: sqlite3.Error, OSError."""
+        """
+        Write a whole copy beside, whatever happens to this file later; one that is damaged takes no good one's place.
+
+        Raises: sqlite3.Error, OSError.
+        """
         unfinished = path.with_suffix(".unfinished")
         unfinished.unlink(missing_ok=True)
         self._sql.execute("VACUUM INTO ?", (str(unfinished),))
+        with Database(unfinished, access=Access.READ) as copy:
+            damage = copy.check()
+        if damage:
+            raise sqlite3.DatabaseError(damage)
         unfinished.replace(path)
 
     def close(self) -> None:
