@@ -207,7 +207,8 @@ def listening(bridge: RunningBridge) -> dict[str, set[tuple[str, int]]]:
     core = psutil.Process(bridge.process.pid)
     found = {}
     for name, processes in (("core", [core]), ("children", core.children(recursive=True))):
-        sockets = [c for process in processes for c in process.net_connections("inet")]
+        # a socket of one peer is reached by nobody else
+        sockets = [c for process in processes for c in process.net_connections("inet") if not c.raddr]
         found[name] = {
             (c.laddr.ip, c.laddr.port) for c in sockets if c.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
         }

@@ -22,6 +22,8 @@ PORT = 323
 # Seconds between two questions, and ns after which an answer says nothing any more
 _ASK_S = 10.0
 _FRESH_NS = 30_000_000_000
+# Seconds an answer may take
+_ANSWER_S = 1.0
 _VERSION, _REQUEST, _REPLY, _TRACKING, _RPY_TRACKING = 6, 1, 2, 33, 5
 _LENGTH = 104
 _REQUEST_HEAD = struct.Struct(">BBxxHHI8x")
@@ -66,6 +68,7 @@ class Chrony(asyncio.DatagramProtocol):
         self._clock, self.port = clock, port
         self._sequence = 0
         self._known: tuple[int, KernelClock] | None = None
+        self._over = asyncio.Event()
 
     def state(self) -> KernelClock | None:
         """Return what chronyd said last, None when it is not there."""
@@ -77,9 +80,11 @@ class Chrony(asyncio.DatagramProtocol):
         found = answered(data, self._sequence)
         if found is not None:
             self._known = self._clock.monotonic_ns(), found
+            self._over.set()
 
     def error_received(self, exc: Exception) -> None:
         """Nobody is there; the next question finds out again."""
+        self._over.set()
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -94,9 +99,13 @@ class Chrony(asyncio.DatagramProtocol):
             transport, _ = await loop.create_datagram_endpoint(lambda: self, remote_addr=("127.0.0.1", port))
         except OSError:
             return
+        self._over.clear()
         self._sequence = (self._sequence + 1) & 0xFFFF_FFFF
         transport.sendto(request(self._sequence))
         try:
-            await asyncio.sleep(1.0)
+            async with asyncio.timeout(_ANSWER_S):
+                await self._over.wait()
+        except TimeoutError:
+            return
         finally:
             transport.close()

@@ -673,3 +673,16 @@ async def test_the_registers_of_energies_are_told_as_they_came_and_of_nothing_el
 
     assert bench.trail == [(1, b"\x00\x01\x86\xa0"), (2, b"\x00\x00\x00\x09")]
     assert bench.sink.now[1].value == 100_000
+
+
+async def test_an_energy_that_a_client_of_the_gateway_reads_brings_its_registers_too() -> None:
+    # E-14
+    energy: dict[str, Any] = {"stored": RegisterType.UINT32, "kind": Kind.ACCUMULATOR, "resolution": -2}
+    bench, meter = one(point(1, 500, **energy), periods=EVERY_MINUTE)
+    meter.registers = {500: 1, 501: 0x86A0}
+    await bench.run(1)
+    meter.registers[501] += 1
+    overhear(bench, meter, 499, 4)
+    await bench.stop()
+
+    assert bench.trail == [(1, b"\x00\x01\x86\xa0"), (1, b"\x00\x01\x86\xa1")]

@@ -79,7 +79,7 @@ class DevicePoller:
         self._taker = BlockTaker(
             device, self._reader, self._plan, self._readings, sink, share.noise, report, self._online, trail
         )
-        self._overheard = Overheard(device, self._plan, self._readings, share.noise, sink, clock)
+        self._overheard = Overheard(device, self._plan, self._readings, share.noise, sink, clock, trail)
         self._back_off = BackOff(device.limits.timeout_s)
         self._due: dict[int, int] = {}
         self._wanted: set[int] = set()
