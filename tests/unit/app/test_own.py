@@ -250,7 +250,7 @@ async def test_demand_and_net_energy_are_logged_at_the_end_of_each_quarter_of_an
 
 
 async def test_the_mean_of_an_hour_stays_when_its_values_are_let_go(tmp_path: Path) -> None:
-    # E-11
+    # seed 004 keeps such means for good; see docs/services.md
     clock = ManualClock()
     bench = Bench(tmp_path, clock)
     record = (RecordKey(match=POWER.id, every_s=60, keep_days=1 / 24, then_every_s=1800, then_keep_days=10),)
