@@ -1,5 +1,6 @@
 """A write from a client to a simulated meter and back: every outcome as the client sees it, through a whole bridge."""
 
+import json
 import signal
 import socket
 import struct
@@ -206,7 +207,8 @@ def listening(bridge: RunningBridge) -> dict[str, set[tuple[str, int]]]:
     core = psutil.Process(bridge.process.pid)
     found = {}
     for name, processes in (("core", [core]), ("children", core.children(recursive=True))):
-        sockets = [c for process in processes for c in process.net_connections("inet")]
+        # a socket of one peer is reached by nobody else
+        sockets = [c for process in processes for c in process.net_connections("inet") if not c.raddr]
         found[name] = {
             (c.laddr.ip, c.laddr.port) for c in sockets if c.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
         }
@@ -253,3 +255,33 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+def test_changes_of_the_configuration_and_resets_are_events_with_who_did_it(bridge: RunningBridge) -> None:
+    # A-13 E-08
+    before, mapping = len(events(bridge)), bridge.site.with_name("modbus.yaml")
+    good = mapping.read_text()
+    assert bridge.cli("reload", str(bridge.site)).returncode == 0
+    mapping.write_text(good + "accesss: read\n")
+    assert bridge.cli("reload", str(bridge.site)).returncode == 2
+    mapping.write_text(good)
+    # the meter may still be resting after the faults of other tests
+    until = time.monotonic() + 30
+    while bridge.write("landlord.demand_interval", "15").returncode:
+        assert time.monotonic() < until
+
+    told = events(bridge)
+
+    texts = [event["text"] for event in told[before:]]
+    assert "configuration reloaded" in texts
+    assert any(text.startswith("configuration refused: 1 mistakes") for text in texts)
+    written = [event for event in told[before:] if "command landlord.demand_interval" in event["text"]][-1]
+    assert (written["user"], ": done" in written["text"], "from cli local" in written["text"]) == ("root", True, True)
+    resets = [event["text"] for event in told if "reset_demand_peak" in event["text"]]
+    assert any("done, from modbus 127.0.0.1" in text for text in resets)
+    assert any("refused_by_policy" in text for text in resets)
+
+
+def events(bridge: RunningBridge) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = json.loads(bridge.cli("events", str(bridge.site), "--last", "5000", "--json").stdout)
+    return shown

@@ -70,7 +70,7 @@ def test_after_a_kill_the_bridge_serves_within_5_s_and_index_events_and_alarms_g
 
 
 def test_an_alarm_lives_over_a_kill_and_is_acknowledged_after_it(tmp_path: Path) -> None:
-    #
+    # A-05 A-11
     with running_bridge(site_files(tmp_path, None, {"modbus": modbus_mapping(PORTS + 10)}), PORTS + 11) as bridge:
         try:
             time.sleep(2)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.clock import SystemClock
 from bridge.history.opening import open_history
 from bridge.history.recorder import Recorder
 from tests.support.workers import until
@@ -33,7 +32,7 @@ async def test_a_full_disk_is_told_once_and_writing_goes_on_when_there_is_room(s
     opened = open_history(small_disk, 5000, "now")
     told: list[str] = []
     safe: list[int] = []
-    recorder = Recorder(opened.database, SystemClock(), safe.append, told.append, commit_s=0.01, retry_s=0.05)
+    recorder = Recorder(opened.database, safe.append, told.append, commit_s=0.01, retry_s=0.05)
     running = asyncio.ensure_future(recorder.run())
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * 700_000)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from bridge.app.audit_events import Told, access_priorities, told_of
 from bridge.app.command_side import CommandSide
 from bridge.commands.audit_files import records, verify
+from bridge.config.alarm_keys import EventsKey
 from bridge.config.load import load_site
 from bridge.core.clock import SystemClock
+from bridge.core.event import EventKind
 from bridge.core.secret import Secret
 from bridge.core.store import PointStore
 from tests.support.bridge_site import site_files
@@ -28,6 +31,8 @@ async def test_logins_and_refusals_cross_the_link_and_a_password_appears_nowhere
     config = load_site(site_files(tmp_path / "site", {"lockout": {"tries": 3}}, {}))
     store = PointStore([definition(0)])
     side = CommandSide(store, config, SystemClock(), lambda device: None)
+    told: list[Told | None] = []
+    side.on_record = lambda record: told.append(told_of(record, access_priorities(EventsKey())))
     side.users.add("anna", "operator", Secret(CANARY), 8)
     core = replace(services(store), logins=side.logins, refusals=side)
     async with asyncio.TaskGroup() as group:
@@ -50,6 +55,10 @@ async def test_logins_and_refusals_cross_the_link_and_a_password_appears_nowhere
         ("login", "admitted", "anna"),
         ("login", "wrong", "(unknown)"),
     ]
+    # A-13 A-14: every access is an event, the good one below the threshold
+    access = [(one.priority, one.user) for one in told if one is not None and one.kind is EventKind.ACCESS]
+    assert access[:2] == [(0, "anna"), (128, "(unknown)")]
+    assert [user for priority, user in access if priority == 255] == ["anna", "anna"]
     assert sum(1 + r.repeated for r in kept if r.target == "item-7") >= 20
     assert {r.protocol for r in kept} == {"web"}
     assert verify(folder).fault is None

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import shutil
 import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -173,57 +175,100 @@ async def test_over_tls_only_a_server_with_the_right_certificate_gets_anything(t
         await stream.close()
 
 
-@pytest.fixture
-def rsyslog(tmp_path: Path) -> Iterator[tuple[int, int, Path]]:
-    """A real rsyslogd: its UDP and TCP port, and the file it writes RFC 5424 into."""
-    program = shutil.which("rsyslogd")
+@dataclass(frozen=True)
+class Rsyslog:
+    """A real rsyslogd that writes RFC 5424 into `out`. `trust`: for TLS."""
+
+    port: int
+    out: Path
+    carrier: Carrier
+    trust: ssl.SSLContext | None
+
+    def server(self) -> SyslogServer:
+        return server(self.port, self.carrier, self.trust)
+
+    def lines(self) -> list[str]:
+        return self.out.read_text().splitlines() if self.out.exists() else []
+
+
+_INPUTS = {
+    Carrier.UDP: 'module(load="imudp")\ninput(type="imudp" address="127.0.0.1" port="{port}")',
+    Carrier.TCP: 'module(load="imtcp")\ninput(type="imtcp" address="127.0.0.1" port="{port}")',
+    Carrier.TLS: """global(defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="{ca}"
+ defaultNetstreamDriverCertFile="{certificate}" defaultNetstreamDriverKeyFile="{key}")
+module(load="imtcp" streamdriver.name="ossl" streamdriver.mode="1" streamdriver.authmode="anon")
+input(type="imtcp" address="127.0.0.1" port="{port}")""",
+}
+
+
+@contextlib.contextmanager
+def rsyslogd(folder: Path, carrier: Carrier) -> Iterator[Rsyslog]:
+    program = shutil.which("rsyslogd", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("no rsyslogd")
-    ports = []
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        with socket.socket(socket.AF_INET, kind) as free:
-            free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
-    out = tmp_path / "out.log"
-    config = tmp_path / "rsyslog.conf"
+    if carrier is Carrier.TLS and not any(Path("/usr/lib").glob("*/rsyslog/lmnsd_ossl.so")):
+        pytest.skip("no rsyslog-openssl")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if carrier is Carrier.UDP else socket.SOCK_STREAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    authority = Authority(folder)
+    certificate, key = authority.issue("localhost")
+    config, out = folder / "rsyslog.conf", folder / "out.log"
+    places = {"port": port, "ca": authority.file, "certificate": certificate, "key": key}
     config.write_text(
-        f"""
-module(load="imudp")
-module(load="imtcp")
-input(type="imudp" address="127.0.0.1" port="{ports[0]}")
-input(type="imtcp" address="127.0.0.1" port="{ports[1]}")
+        f"""{_INPUTS[carrier].format(**places)}
 template(name="all" type="string" string="{_TEMPLATE}")
 action(type="omfile" file="{out}" template="all")
 """
     )
-    process = subprocess.Popen(
-        [program, "-n", "-f", str(config), "-i", str(tmp_path / "pid")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    yield ports[0], ports[1], out
-    process.terminate()
-    process.wait(10)
+    with (folder / "rsyslogd.log").open("wb") as said:
+        process = subprocess.Popen(
+            [program, "-n", "-f", str(config), "-i", str(folder / "pid")], stdout=said, stderr=said
+        )
+    trust = ssl.create_default_context(cafile=str(authority.file)) if carrier is Carrier.TLS else None
+    try:
+        yield Rsyslog(port, out, carrier, trust)
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("carrier", [Carrier.UDP, Carrier.TCP])
-async def test_a_real_rsyslogd_understands_every_field(rsyslog: tuple[int, int, Path], carrier: Carrier) -> None:
-    # A-18 A-19
-    udp, tcp, out = rsyslog
-    await until(lambda: _answers(tcp))
-    async with sending(server(udp if carrier is Carrier.UDP else tcp, carrier)) as bench:
-        bench.events.record(EventKind.ALARM_START, 200, 'case "open"]', device="flat-1", user="anna")
-        bench.happen("détecté")
-        await until(lambda: out.exists() and out.read_text().count("\n") == 2)
+@pytest.mark.parametrize("carrier", [Carrier.UDP, Carrier.TCP, Carrier.TLS])
+async def test_a_real_rsyslogd_understands_every_field(tmp_path: Path, carrier: Carrier) -> None:
+    # A-18 A-19, BARS S6
+    with rsyslogd(tmp_path, carrier) as daemon:
+        async with sending(daemon.server()) as bench:
+            # over UDP nobody is told that nobody listens yet
+            while not daemon.lines():
+                bench.happen("is anybody there?")
+                await asyncio.sleep(0.2)
+            asked = bench.events.last
+            bench.events.record(EventKind.ALARM_START, 200, 'case "open"]', device="flat-1", user="anna")
+            bench.happen("détecté")
+            await until(lambda: any("détecté" in line for line in daemon.lines()))
 
-    first, second = (line.split("|") for line in out.read_text().splitlines())
+        first, second = (line.split("|") for line in daemon.lines()[-2:])
+
     assert first[0] == str(16 * 8 + 2)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", first[1])
     assert first[2:5] == ["tower", "meterbridge", "alarm_start"]
-    assert first[5] == '[event@32473 number="1" priority="200" device="flat-1" user="anna"]'
+    assert first[5] == f'[event@32473 number="{asked + 1}" priority="200" device="flat-1" user="anna"]'
     assert first[6].strip() == 'case "open"]'
     assert second[6].replace("\ufeff", "").strip() == "détecté"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("carrier", [Carrier.TCP, Carrier.TLS])
+async def test_a_real_rsyslogd_gets_a_burst_in_order_and_each_event_once(tmp_path: Path, carrier: Carrier) -> None:
+    # A-18
+    with rsyslogd(tmp_path, carrier) as daemon:
+        await until(lambda: _answers(daemon.port))
+        async with sending(daemon.server()) as bench:
+            bench.happen(*(f"n{n}" for n in range(1, 501)))
+            await until(lambda: len(daemon.lines()) >= 500, timeout_s=20)
+
+    assert [line.rpartition("|")[2].strip() for line in daemon.lines()] == [f"n{n}" for n in range(1, 501)]
 
 
 def _answers(port: int) -> bool:

@@ -19,6 +19,8 @@ from bridge.core.secret import Secret
 from bridge.core.store import PointStore
 from bridge.projections.web.mapping import Mapping as WebMapping
 from bridge.projections.web.mapping import project
+from bridge.services.alarms import AlarmService
+from bridge.services.events import EventLog
 from bridge.workers.requests import Services
 from bridge.workers.worker import WorkerSpec
 from tests.support.modbus_site import ANALOGS, site, store_of
@@ -125,6 +127,7 @@ class Console:
     users: OneUser
     https: httpx.AsyncClient
     pid: int
+    alarms: AlarmService
 
     def client(self) -> httpx.AsyncClient:
         """Another browser."""
@@ -145,8 +148,11 @@ async def console(
     store, core, users, port = store_of(facts), TableCore(facts), OneUser(), spare_ports(1)
     made = projected(facts, port, **more)
     spec = WorkerSpec("web", SERVER, msgspec.msgpack.encode(made.plan), made.needs, folder)
-    offered = Services(store, StoreWriter(store), FakeLines(), SystemClock(), operations=core, logins=users)
+    clock = SystemClock()
+    alarms = AlarmService(store, clock, EventLog(clock))
+    offered = Services(store, StoreWriter(store), FakeLines(), clock, alarms, operations=core, logins=users)
     url = str(made.facts["url"])
     browser = httpx.AsyncClient(base_url=url, verify=trusting_anybody(), timeout=10, trust_env=False)
     async with running(store, [spec], core=offered) as supervisor, browser as https:
-        yield Console(url, store, facts, core, users, https, status(supervisor, "web").pid)
+        alarms.subscribe(supervisor.alarm_changed)
+        yield Console(url, store, facts, core, users, https, status(supervisor, "web").pid, alarms)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.app.audit_events import told_of
+from bridge.app.audit_events import access_priorities, told_of
 from bridge.app.command_side import CommandSide
 from bridge.app.confirm import ConfirmationWanted, Confirmed
 from bridge.app.faces import Face, missing_extra, number_and_project
@@ -21,11 +21,12 @@ from bridge.config.ledger_file import LEDGER_FILE, read_ledger, write_ledger
 from bridge.config.load import load_site
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
-from bridge.core.command import Command, CommandResult, Origin
+from bridge.core.command import Command, CommandResult, Origin, Outcome
 from bridge.core.errors import ConfigErrors
 from bridge.core.operations import NoOperations, OperationsPort
 from bridge.core.point import DeviceDef, PointDef, Value
 from bridge.core.ports import Grant
+from bridge.core.quantity import Quantity, meaning_of
 from bridge.core.store import PointStore
 from bridge.field.modbus.notice import Notice
 from bridge.services.followers import Followers
@@ -40,6 +41,9 @@ from bridge.workers.worker import WorkerSpec
 log = logging.getLogger("bridge.app")
 # who a command comes from that the policy has let through
 _ITSELF = Origin("bridge", "", "")
+_SECOND_NS = 1_000_000_000
+# ns that setting the clock of a meter may take
+_SET_NS = 5 * _SECOND_NS
 # ns without any request to any device after which the poll loop counts as hung; the longest back-off is 300 s
 _UNASKED_NS = 400_000_000_000
 
@@ -164,7 +168,7 @@ class Bridge:
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         staleness = Staleness(self.store, self._clock)
-        field = self.field = FieldSide(self.own.gate, self._clock, self._noticed, group)
+        field = self.field = FieldSide(self.own.gate, self._clock, self._noticed, group, self.own.gate.registers)
         self._followers = Followers(self.store, field.refresh)
         self._staleness = staleness
         self.commands.start(group)
@@ -184,6 +188,7 @@ class Bridge:
             self.commands.offer_token()
         supervisor = self.supervisor = Supervisor(self.store, services, on_status=self._server_changed)
         self.own.events.subscribe(supervisor.happened)
+        self.own.commands.set_clock = self._set_clock
         self.commands.on_record = self._audited
         self.own.alarms.subscribe(supervisor.alarm_changed)
         notifier = Notifier.from_environment(os.environ, os.getpid())
@@ -269,7 +274,9 @@ class Bridge:
         self.commands.apply(self.config)
 
     def _audited(self, record: Record) -> None:
-        told = told_of(record)
+        told = told_of(record, access_priorities(self.config.services.events))
+        if record.kind == "command" and record.result == "done":
+            self._carried_out(record.target)
         if told is not None:
             self.own.events.record(told.kind, told.priority, told.text, device=told.device, user=told.user)
 
@@ -279,12 +286,31 @@ class Bridge:
     async def _obey(self, definition: PointDef, value: Value) -> CommandResult:
         return await self.own.commands.submit(Command(definition.index, value, _ITSELF, 0))
 
+    def _carried_out(self, target: str) -> None:
+        device, _, name = target.partition(".")
+        if meaning_of(name).quantity is Quantity.SYNC_CLOCK:
+            self.own.device_clocks.was_set(device)
+
+    async def _set_clock(self, device: str) -> CommandResult:
+        """T-06: write the time into the register of the meter's clock, which it shows when it is read back."""
+        writer = self._writer_of(device)
+        clocks = [d.index for d in self.store.defs() if d.device == device and d.writable and _is_clock(d)]
+        if writer is None or not clocks:
+            return CommandResult(Outcome.NOT_WRITABLE)
+        # meters count whole seconds
+        utc_ns = (self._clock.utc_ns() + _SECOND_NS // 2) // _SECOND_NS * _SECOND_NS
+        return await writer.write(Command(clocks[0], utc_ns, _ITSELF, self._clock.monotonic_ns() + _SET_NS))
+
     def _writer_of(self, device: str) -> Carrier | None:
         return self.field.writer_of(device) if self.field is not None else None
 
     def _noticed(self, notice: Notice) -> None:
         log.info("field %s device=%s %s", notice.kind.value, notice.device, notice.text)
         self.own.noticed(notice)
+
+
+def _is_clock(definition: PointDef) -> bool:
+    return definition.meaning.quantity is Quantity.DEVICE_CLOCK
 
 
 def _subscriber_failed(exc: Exception) -> None:

@@ -12,6 +12,7 @@ from bridge.core.ports import PointWriter
 from bridge.field.channel import FieldChannel, open_channel
 from bridge.field.modbus.notice import Report
 from bridge.field.modbus.poller import ChannelPoller
+from bridge.field.modbus.readings import Trail
 from bridge.field.modbus.statistics import DeviceSnapshot
 from bridge.field.modbus.writer import Writer
 from bridge.field.observe import LineCounters
@@ -67,7 +68,8 @@ class _Running:
 class FieldSide:
     """Loop thread only. `channels` is live: others keep a reference to it."""
 
-    def __init__(self, sink: PointWriter, clock: Clock, report: Report, group: asyncio.TaskGroup) -> None:
+    def __init__(self, sink: PointWriter, clock: Clock, report: Report, group: asyncio.TaskGroup, trail: Trail) -> None:
+        self._trail = trail
         self._sink, self._clock, self._report, self._group = sink, clock, report, group
         self.channels: dict[str, FieldChannel] = {}
         self._running: dict[str, _Running] = {}
@@ -143,7 +145,7 @@ class FieldSide:
     def _start(self, name: str, config: Channel, devices: tuple[FieldDevice, ...]) -> None:
         delays_s = {d.definition.unit_id: d.limits.request_delay_s for d in devices}
         channel = open_channel(name, config, self._clock, asyncio.get_running_loop(), delays_s)
-        poller = ChannelPoller(config, devices, channel, self._sink, self._clock, self._report)
+        poller = ChannelPoller(config, devices, channel, self._sink, self._clock, self._report, self._trail)
         self.channels[name] = channel
         task = self._group.create_task(poller.run(), name=f"poll {name}")
         writers = {

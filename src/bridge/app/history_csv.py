@@ -15,7 +15,7 @@ from bridge.config.model import SiteConfig
 from bridge.core.accumulator import decimal_text, difference
 from bridge.core.errors import BridgeError
 from bridge.core.event import Event
-from bridge.core.point import PointDef
+from bridge.core.point import DeviceDef, PointDef
 from bridge.core.quality import Quality
 from bridge.history.database import Access, Database
 from bridge.history.opening import FILE
@@ -37,24 +37,48 @@ def history_csv(site: Path) -> Iterator[tuple[str, str]]:
     try:
         with Database(path, access=Access.READ) as database:
             known = {point.id: point for point in config.points}
-            labels = {device.id: device.labels for device in config.devices}
-            yield "profile.csv", _text(_PROFILE, _profile(database, known, labels))
-            yield "closings.csv", _text(_CLOSINGS, _closings(database, labels))
+            devices = {device.id: device for device in config.devices}
+            yield "profile.csv", _text(_PROFILE, _profile(database, known, devices))
+            yield "closings.csv", _text(_CLOSINGS, _closings(database, devices))
             yield "values.csv", _text(_VALUES, _values(database, config))
+            yield "summaries.csv", _text(_SUMMARIES, _summaries(database, config))
             yield "events.csv", _text(_EVENTS, _events(database))
     except sqlite3.Error as exc:
         raise HistoryUnreadable(f"{path}: {exc}") from exc
 
 
-_PROFILE = ("point", "tenant", "interval_end", "reading", "unit", "interval", "epoch", "read_at", "quality")
-_CLOSINGS = ("point", "tenant", "period", "reading", "unit", "epoch", "serial_number", "read_at", "quality")
+_PROFILE = (
+    "point",
+    "tenant",
+    "meter",
+    "interval_end",
+    "reading",
+    "unit",
+    "interval",
+    "epoch",
+    "read_at",
+    "quality",
+    "registers",
+)
+_CLOSINGS = (
+    "point",
+    "tenant",
+    "meter",
+    "period",
+    "reading",
+    "unit",
+    "epoch",
+    "serial_number",
+    "read_at",
+    "quality",
+    "registers",
+)
 _VALUES = ("point", "time", "value", "unit", "quality")
+_SUMMARIES = ("point", "period_end", "mean", "least", "greatest", "values", "unit", "quality")
 _EVENTS = ("event", "time", "priority", "kind", "device", "text", "user")
 
 
-def _profile(
-    database: Database, known: Mapping[str, PointDef], labels: Mapping[str, Mapping[str, str]]
-) -> Iterator[Cells]:
+def _profile(database: Database, known: Mapping[str, PointDef], devices: Mapping[str, DeviceDef]) -> Iterator[Cells]:
     for id_ in database.points("profile"):
         point = known.get(id_)
         if point is None:
@@ -65,7 +89,7 @@ def _profile(
             reading = "" if row.count is None else decimal_text(row.count, point.resolution)
             yield (
                 id_,
-                _tenant(id_, labels),
+                *_place(id_, devices),
                 iso(row.at_ns),
                 reading,
                 point.unit,
@@ -73,6 +97,7 @@ def _profile(
                 row.epoch,
                 iso(row.source_ns),
                 words(row.quality) if row.count is not None else "outage",
+                row.registers.hex(" ", 2),
             )
             before = row
 
@@ -84,12 +109,12 @@ def _interval(before: IndexRow | None, row: IndexRow, point: PointDef) -> str:
     return decimal_text(difference(before.count, row.count, point.modulus), point.resolution)
 
 
-def _closings(database: Database, labels: Mapping[str, Mapping[str, str]]) -> Iterator[Cells]:
+def _closings(database: Database, devices: Mapping[str, DeviceDef]) -> Iterator[Cells]:
     for id_ in database.points("proof"):
         for row in database.proofs(id_):
             reading = decimal_text(row.count, row.resolution)
-            place = (id_, _tenant(id_, labels), row.period, reading, row.unit)
-            yield (*place, row.epoch, row.serial, iso(row.source_ns), words(row.quality))
+            place = (id_, *_place(id_, devices), row.period, reading, row.unit)
+            yield (*place, row.epoch, row.serial, iso(row.source_ns), words(row.quality), row.registers.hex(" ", 2))
 
 
 def _values(database: Database, config: SiteConfig) -> Iterator[Cells]:
@@ -98,6 +123,14 @@ def _values(database: Database, config: SiteConfig) -> Iterator[Cells]:
         for row in database.samples(id_):
             value = "" if row.value is None else row.value
             yield id_, iso(row.at_ns), value, units.get(id_, ""), words(row.quality)
+
+
+def _summaries(database: Database, config: SiteConfig) -> Iterator[Cells]:
+    units = {point.id: point.unit for point in config.points}
+    for id_ in database.points("summary"):
+        for row in database.summaries(id_):
+            found = (row.mean, row.least, row.greatest, row.count)
+            yield id_, iso(row.at_ns), *found, units.get(id_, ""), words(row.quality)
 
 
 def _events(database: Database) -> Iterator[Cells]:
@@ -121,8 +154,13 @@ def _harmless(cell: str | int | float) -> str | int | float:
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell and not numeric else cell
 
 
-def _tenant(id_: str, labels: Mapping[str, Mapping[str, str]]) -> str:
-    return labels.get(id_.partition(".")[0], {}).get("tenant", "")
+def _place(id_: str, devices: Mapping[str, DeviceDef]) -> tuple[str, str]:
+    """Return the tenant, and what the reading may be used for (E-18, M-33): a bill must not look better than it is."""
+    device = devices.get(id_.partition(".")[0])
+    if device is None:
+        return "", ""
+    certified = "MID; read by communication, for information" if device.mid else "not MID; not for billing others"
+    return device.labels.get("tenant", ""), certified
 
 
 def iso(utc_ns: int) -> str:

@@ -11,11 +11,12 @@ from bridge.history.database import Database
 from bridge.services.accumulator import IndexState
 from bridge.services.demand_service import DemandKept
 from bridge.services.min_max import Extreme
+from bridge.services.partial import Counted
 
 T = TypeVar("T")
 # kinds of table `kept`
-INDEX, DEMAND, SETTING, ALARM, READER, EXTREME = "index", "demand", "setting", "alarm", "reader", "extreme"
-IDENTITY = "identity"
+INDEX, DEMAND, SETTING, ALARM, READER = "index", "demand", "setting", "alarm", "reader"
+EXTREME, IDENTITY, PARTIAL = "extreme", "identity", "partial"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class Kept(msgspec.Struct, frozen=True):
     demands: tuple[DemandKept, ...] = ()
     settings: Mapping[str, float] = {}
     extremes: Mapping[str, Extreme] = {}
+    partials: Mapping[str, Counted] = {}
     alarms: tuple[Alarm, ...] = ()
     events: tuple[Event, ...] = ()
     read: int = 0
@@ -43,6 +45,7 @@ def load_kept(database: Database) -> Kept:
         demands=tuple(_decoded(database.kept(DEMAND), DemandKept).values()),
         settings=_decoded(database.kept(SETTING), float),
         extremes=_decoded(database.kept(EXTREME), Extreme),
+        partials=_decoded(database.kept(PARTIAL), Counted),
         alarms=tuple(sorted(alarms.values(), key=lambda alarm: alarm.id)),
         events=tuple(sorted(events.values(), key=lambda event: event.number)),
         profile_ns=max(database.last_profile().values(), default=0),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge.app.kept import ALARM, DEMAND, EXTREME, IDENTITY, INDEX, READER, SETTING, Kept, encoded, load_kept
+from bridge.app.kept import ALARM, DEMAND, EXTREME, IDENTITY, INDEX, PARTIAL, READER, SETTING, Kept, encoded, load_kept
 from bridge.core.alarm import Alarm
 from bridge.core.clock import Clock
 from bridge.core.event import Event, EventKind
@@ -20,6 +20,7 @@ from bridge.services.alarms import AlarmService
 from bridge.services.demand_service import DemandService
 from bridge.services.events import EventLog
 from bridge.services.min_max import MinMax
+from bridge.services.partial import Partials
 from bridge.services.settings import Settings
 
 log = logging.getLogger("bridge.app")
@@ -39,10 +40,11 @@ class Memory:
         demand: DemandService,
         settings: Settings,
         min_max: MinMax,
+        partials: Partials,
         sent: Callable[[], int],
     ) -> None:
         """`sent`: number of the last event that syslog has got."""
-        self._min_max, self._sent = min_max, sent
+        self._min_max, self._partials, self._sent = min_max, partials, sent
         self._clock, self._events, self._alarms, self._demand, self._settings = clock, events, alarms, demand, settings
         self.recorder: Recorder | None = None
         self._told: dict[tuple[str, str], bytes] = {}
@@ -59,11 +61,16 @@ class Memory:
             log.error("history failed folder=%s error=%s", folder, exc)
             self._alarms.say(HISTORY_FAILURE, "", True)
             return Kept()
-        self._events.restore(kept.events, kept.read)
-        self.recorder = Recorder(opened.database, self._clock, self._events.safe, self._failing)
+        told = opened.database.head.event
+        self._events.restore(kept.events, kept.read, told)
+        self.recorder = Recorder(opened.database, self._events.safe, self._failing)
         self._events.keep_with(self._keep_event)
         if opened.damage:
             self._damaged(opened)
+        kept_until = kept.events[-1].number if kept.events else 0
+        if told > kept_until:
+            text = f"events {kept_until + 1} to {told} were told and could not be kept"
+            self._events.record(EventKind.SYSTEM, 128, text)
         return kept
 
     def restore(self, kept: Kept) -> None:
@@ -71,6 +78,7 @@ class Memory:
         self._settings.restore(kept.settings)
         self._demand.restore(kept.demands)
         self._min_max.restore(kept.extremes)
+        self._partials.restore(kept.partials)
         self._alarms.restore(kept.alarms)
 
     def accepted(self, definition: PointDef, state: IndexState, verdict: Verdict) -> None:
@@ -114,6 +122,8 @@ class Memory:
             self._keep(DEMAND, demand.id, encoded(demand))
         for id_, extreme in self._min_max.kept().items():
             self._keep(EXTREME, id_, encoded(extreme))
+        for id_, counted in self._partials.kept().items():
+            self._keep(PARTIAL, id_, encoded(counted))
         self._keep(READER, "syslog", encoded(self._sent()))
         for id_, value in self._settings.written().items():
             self._keep(SETTING, id_, encoded(value))

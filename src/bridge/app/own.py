@@ -21,17 +21,20 @@ from bridge.services.accumulator import IndexState, Verdict
 from bridge.services.alarm_rules import SYSTEM
 from bridge.services.alarm_rules import rules_of as alarm_rules_of
 from bridge.services.alarms import AlarmService
+from bridge.services.chrony import Chrony
 from bridge.services.communication import Communication, status_points
 from bridge.services.demand import Demand
 from bridge.services.demand_points import DemandPoints, demands_of, settings_of
 from bridge.services.demand_service import DemandService
 from bridge.services.derived import Derived, rules_of
+from bridge.services.device_clocks import DeviceClocks
 from bridge.services.events import EventLog, EventSettings
 from bridge.services.identity import IdentityWatch
 from bridge.services.index_gate import IndexGate
 from bridge.services.kernel_clock import kernel_clock
 from bridge.services.min_max import MinMax, extremes_of
 from bridge.services.own_commands import OwnCommands, own_commands
+from bridge.services.partial import Partials, partials_of
 from bridge.services.settings import Settings, settings_in
 from bridge.services.time_quality import TimeQuality, TimeSettings
 
@@ -69,13 +72,23 @@ class OwnServices:
         self.demand = DemandService(store, clock, self._window_stepped)
         self.settings = Settings(store, clock, self._setting_changed)
         self.min_max = MinMax(store)
-        self.commands = OwnCommands(store, clock, self.events, self.settings, self.demand, self.min_max)
+        self.partials = Partials(store)
+        self.device_clocks = DeviceClocks(store, clock, self.events)
+        self.commands = OwnCommands(store, clock, self.events, self.settings, self.demand, self.min_max, self.partials)
 
         self.syslog = SyslogSide(self.events)
-        self.time = TimeQuality(clock, self.events, kernel_clock)
-        self.records = Records(store, clock, self.gate)
+        self.chrony = Chrony(clock)
+        self.time = TimeQuality(clock, self.events, lambda: self.chrony.state() or kernel_clock())
+        self.records = Records(store, clock, self.gate, lambda: self.time.synchronised)
         self.memory = Memory(
-            clock, self.events, self.alarms, self.demand, self.settings, self.min_max, self.syslog.note_sent
+            clock,
+            self.events,
+            self.alarms,
+            self.demand,
+            self.settings,
+            self.min_max,
+            self.partials,
+            self.syslog.note_sent,
         )
 
         self.past = Past(store, self.events)
@@ -123,9 +136,13 @@ class OwnServices:
         )
         self.settings.redefine(settings_in(config))
         self.min_max.redefine(extremes_of(config.field))
+        self.partials.redefine(partials_of(config.field))
+        self.device_clocks.redefine(config.points)
+        self.device_clocks.error_s = services.time.device_error_s
         self.commands.redefine(own_commands(config))
         self.records.apply(config)
         self.time.settings = TimeSettings(services.time.step_s, services.time.error_s)
+        self.chrony.port = services.time.chrony_port
         self._marks = services.time.mark_samples
         self.syslog.apply(config)
         alarms = alarm_rules_of(services.alarms, config.devices, config.points)
@@ -145,6 +162,7 @@ class OwnServices:
             group.create_task(self.memory.run(), name="memory")
             group.create_task(self.records.run(), name="records")
             group.create_task(self.syslog.run(), name="syslog")
+            group.create_task(self.chrony.run(), name="chrony")
             group.create_task(self.time.run(), name="time")
             group.create_task(self._mark(), name="mark")
 
@@ -170,6 +188,7 @@ class OwnServices:
     def _accepted(self, definition: PointDef, state: IndexState, verdict: Verdict) -> None:
         self.memory.accepted(definition, state, verdict)
         self.records.accepted(definition, state)
+        self.partials.accepted(definition, state)
 
     def _window_stepped(self, points: DemandPoints, demand: Demand) -> None:
         text = f"{points.id}: the clock was stepped inside the demand window, which counts for no peak"
@@ -186,6 +205,7 @@ def unknown_points(config: SiteConfig) -> Sequence[str]:
     known |= set(status_points(config.field).values())
     known |= {setting.definition.index for setting in settings_in(config)}
     known |= {index for one in extremes_of(config.field) for index in (one.value, one.time)}
+    known |= {partial.output.index for partial in partials_of(config.field)}
     for device in config.field:
         for points in demands_of(device):
             known |= {index for index, _ in points.values.values()}

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bridge.core.history import EVENTS_MOST, PAGE_MOST, HistoryPage
-from bridge.core.point import Kind, Sample
+from bridge.core.point import Sample
 from bridge.core.ports import PointReader
 from bridge.core.quality import Quality
 from bridge.history.database import Access, Database
 from bridge.services.events import EventLog
+from bridge.services.index_gate import counts_up
 
 
 class Past:
@@ -33,7 +34,7 @@ class Past:
             return HistoryPage(failure="no such point")
         if self._path is None:
             return HistoryPage(failure="no history")
-        read = self._profile if definition.kind is Kind.ACCUMULATOR else self._recorded
+        read = self._profile if counts_up(definition) else self._recorded
         loop = asyncio.get_running_loop()
         try:
             rows = await loop.run_in_executor(
@@ -56,6 +57,9 @@ class Past:
     def _profile(path: Path, point: str, after_ns: int, before_ns: int, most: int) -> list[Sample]:
         with Database(path, access=Access.READ) as database:
             rows = database.profile(point, after_ns, before_ns, most)
+            if not rows:
+                # an index that the bridge adds up has no load profile; it is recorded as any other value
+                return Past._recorded(path, point, after_ns, before_ns, most)
         # an outage has no value and no quality of a meter
         return [
             Sample(r.count, Quality(r.quality) if r.count is not None else Quality.NEVER_READ, r.at_ns, 0) for r in rows
@@ -64,5 +68,9 @@ class Past:
     @staticmethod
     def _recorded(path: Path, point: str, after_ns: int, before_ns: int, most: int) -> list[Sample]:
         with Database(path, access=Access.READ) as database:
-            rows = database.samples(point, after_ns, before_ns, most)
-        return [Sample(row.value, Quality(row.quality), row.at_ns, 0) for row in rows]
+            first_ns = next((row.at_ns for row in database.samples(point, most=1)), before_ns)
+            # of what is no longer kept one by one, the means
+            means = database.summaries(point, after_ns, min(first_ns, before_ns), most)
+            rows = database.samples(point, after_ns, before_ns, most - len(means))
+        older = [Sample(row.mean, Quality(row.quality), row.at_ns, 0) for row in means]
+        return older + [Sample(row.value, Quality(row.quality), row.at_ns, 0) for row in rows]

@@ -22,6 +22,8 @@ WAITING = 16
 _ADMITTED_KEPT = 2000
 # (hash, password) -> whether they fit, off the loop
 Check = Callable[[str, Secret], Awaitable[bool]]
+# reason of the wrong try that locks out: recorded by itself, however many others are counted together
+_LOCKS = "locked out now"
 
 
 class Logins:
@@ -81,7 +83,7 @@ class Logins:
         right = await self._check(hashed or self._nobody, password) and bool(hashed)
         if not right:
             locks = self._lockouts.wrong(protocol, host, self._clock.monotonic_ns())
-            await self._record(protocol, host, user, WRONG, "locked out now" if locks else "")
+            await self._record(protocol, host, user, WRONG, _LOCKS if locks else "")
             return WRONG
         if locked or not self._known(role):
             await self._record(protocol, host, user, LOCKED, "the user is locked" if locked else f"no role {role}")
@@ -126,7 +128,7 @@ class Logins:
             role=result.role,
             reason=reason,
         )
-        if result.admission is not Admission.ADMITTED:
+        if result.admission is not Admission.ADMITTED and reason != _LOCKS:
             await self._audit.refused(fact)
             return
         try:

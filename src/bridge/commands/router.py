@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Protocol
 
 from bridge.commands.audit import Audit
+from bridge.commands.billing_lock import BillingLocks
 from bridge.commands.chain import Fact
 from bridge.commands.limits import SECOND_NS, Rates, Selections, locked_out
 from bridge.commands.local import LocalCommands
@@ -64,6 +65,7 @@ class CommandRouter:
         self._clock, self._carrier_of, self._spawn = clock, carrier_of, spawn
         self._lanes: dict[str, _Lane] = {}
         self._devices: Mapping[str, DeviceDef] = {}
+        self._locks = BillingLocks(points)
         self.apply(WritePolicy(AccessFile()), CommandLimits())
 
     def apply(self, policy: WritePolicy, limits: CommandLimits) -> None:
@@ -72,6 +74,7 @@ class CommandRouter:
         self._rates = Rates(limits.per_minute)
         self._selections = Selections(round(limits.select_s * SECOND_NS))
         self._devices = {device.id: device for device in self._points.devices()}
+        self._locks.redefine(self._points.defs())
 
     async def submit(self, command: Command) -> CommandResult:
         """See `core.ports.CommandPort`."""
@@ -103,6 +106,8 @@ class CommandRouter:
             return Decision(Outcome.REFUSED_BY_POLICY, "not selected, or not in time", decision.role)
         if command.mode is Mode.DIRECT and decision.select:
             return Decision(Outcome.REFUSED_BY_POLICY, "must be selected first", decision.role)
+        if self._locks.holds(definition):
+            return Decision(Outcome.REFUSED_BY_POLICY, "the billing lock of the meter is on", decision.role)
         if _resets_peak(definition) and command.value:
             last_ns = self._resets.last_ns(definition.id)
             if locked_out(last_ns, self._clock.utc_ns(), self._limits.peak_reset_lockout_days):

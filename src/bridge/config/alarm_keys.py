@@ -50,7 +50,14 @@ class AlarmsKey(_Strict, frozen=True):
 
 
 class EventsKey(_Strict, frozen=True):
-    """`ring`: events kept. `threshold`: events of this priority or less are neither logged nor sent anywhere."""
+    """
+    `ring`: events kept. `threshold`: events of this priority or less are neither logged nor sent anywhere. `login`,
+    `login_refused`, `lockout`: priorities of access events (seed 004, l.1617); a login that succeeds is in the audit
+    only, until it has a higher one.
+    """
 
+    login: Level = "none"
+    login_refused: Level = 128
+    lockout: Level = 255
     ring: Annotated[int, msgspec.Meta(ge=5000, le=1_000_000)] = 5000
     threshold: Annotated[int, msgspec.Meta(ge=0, le=255)] = 5

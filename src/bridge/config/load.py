@@ -12,9 +12,11 @@ from bridge.config.devices import Devices, periods_ns
 from bridge.config.faults import Faults, unique
 from bridge.config.marked import Marked
 from bridge.config.meters import Library
-from bridge.config.min_max import with_min_max
+from bridge.config.min_max import min_max
 from bridge.config.model import FieldDevice, Formula, ProjectionFile, SiteConfig
 from bridge.config.names import check_names, protocols, renamed
+from bridge.config.own_points import with_own_points
+from bridge.config.partial import partial
 from bridge.config.resolve import MeterFacts, meter_facts
 from bridge.config.services_check import check_services
 from bridge.config.site import SiteFile
@@ -52,7 +54,8 @@ def load_site(path: FilePath, library: FilePath | None = None) -> SiteConfig:
     if not faults.errors:
         # without all meters every formula would seem wrong, and every rule would seem to match nothing
         field, formulas = with_derived(field, marked, file, faults)
-        field = with_min_max(field, file.services.min_max, marked, faults)
+        for wish in (min_max(file.services.min_max), partial(file.services.partial)):
+            field = with_own_points(field, wish, marked, faults)
     if not faults.errors:
         check_alarms(file.services, field, marked, faults)
         check_services(file.services, field, directory, marked, faults)

@@ -1,21 +1,14 @@
 """`services.min_max` of site.yaml -> points for the least and greatest value, and the command to begin anew."""
 
-import dataclasses
-import fnmatch
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from bridge.config.faults import Faults
-from bridge.config.marked import Marked
-from bridge.config.meter import Certainty, PollClass
-from bridge.config.model import FieldDevice, FieldPoint
-from bridge.config.vocabulary import STATES
+from bridge.config.own_points import Wish
 from bridge.core.ontology import brick_class, haystack_tags
 from bridge.core.point import Kind, PointDef, Role
 from bridge.core.quantity import Quantity, Statistic, meaning_of
 
-RESET = Quantity.RESET_MIN_MAX
 _LABELS = {
     Statistic.MAXIMUM: "Maximum",
     Statistic.MAXIMUM_TIME: "Time of the maximum",
@@ -25,22 +18,10 @@ _LABELS = {
 _TIMES = frozenset({Statistic.MAXIMUM_TIME, Statistic.MINIMUM_TIME})
 
 
-def with_min_max(
-    field: tuple[FieldDevice, ...], patterns: Sequence[str], marked: Marked, faults: Faults
-) -> tuple[FieldDevice, ...]:
-    """Return the devices with the points that the patterns ask for and that a meter does not have itself."""
-    analog = [p.definition.id for d in field for p in d.points if _can_have(p.definition)]
-    for i, pattern in enumerate(patterns):
-        if not fnmatch.filter(analog, pattern):
-            message = f"expected a pattern that matches a measured point, found `{pattern}`"
-            faults.at(marked, ("services", "min_max", i), message)
-    index = sum(len(device.points) for device in field)
-    grown: list[FieldDevice] = []
-    for device in field:
-        made = list(_points(device, patterns, index))
-        index += len(made)
-        grown.append(dataclasses.replace(device, points=(*device.points, *made)) if made else device)
-    return tuple(grown)
+def min_max(patterns: Sequence[str]) -> Wish:
+    """Return what the site wishes for."""
+    what, label = "a measured point", "Begin minimum and maximum anew"
+    return Wish("min_max", patterns, what, _can_have, _made, Quantity.RESET_MIN_MAX, label)
 
 
 def _can_have(point: PointDef) -> bool:
@@ -53,32 +34,16 @@ def _can_have(point: PointDef) -> bool:
     )
 
 
-def _points(device: FieldDevice, patterns: Sequence[str], index: int) -> Iterator[FieldPoint]:
-    names = {point.definition.name for point in device.points}
-    wanted = [
-        point.definition
-        for point in device.points
-        if _can_have(point.definition) and any(fnmatch.fnmatchcase(point.definition.id, p) for p in patterns)
-    ]
-    for point in wanted:
-        for statistic in _LABELS:
-            name = f"{point.name}_{statistic.value}"
-            if name not in names:
-                yield _field_point(_statistic(point, name, statistic, index))
-                index += 1
-    if wanted and RESET.value not in names:
-        yield _field_point(_reset(wanted[0], index))
+def _made(point: PointDef) -> Iterator[PointDef]:
+    for statistic in _LABELS:
+        yield _statistic(point, statistic)
 
 
-def _field_point(definition: PointDef) -> FieldPoint:
-    return FieldPoint(definition, None, PollClass.ON_CHANGE, Certainty.CERTAIN)
-
-
-def _statistic(point: PointDef, name: str, statistic: Statistic, index: int) -> PointDef:
+def _statistic(point: PointDef, statistic: Statistic) -> PointDef:
+    name = f"{point.name}_{statistic.value}"
     meaning, time = meaning_of(name), statistic in _TIMES
     return msgspec.structs.replace(
         point,
-        index=index,
         id=f"{point.device}.{name}",
         kind=Kind.TIME if time else Kind.ANALOG,
         unit="" if time else point.unit,
@@ -93,21 +58,4 @@ def _statistic(point: PointDef, name: str, statistic: Statistic, index: int) -> 
         writable=False,
         tags=haystack_tags(meaning, Role.MEASUREMENT),
         brick=brick_class(meaning, Role.MEASUREMENT),
-    )
-
-
-def _reset(point: PointDef, index: int) -> PointDef:
-    meaning = meaning_of(RESET.value)
-    return PointDef(
-        index=index,
-        id=f"{point.device}.{RESET.value}",
-        kind=Kind.BINARY,
-        writable=True,
-        declared_at=point.declared_at,
-        role=Role.COMMAND,
-        meaning=meaning,
-        label="Begin minimum and maximum anew",
-        states=STATES[RESET],
-        tags=haystack_tags(meaning, Role.COMMAND),
-        brick=brick_class(meaning, Role.COMMAND),
     )

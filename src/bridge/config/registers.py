@@ -9,7 +9,7 @@ from bridge.config.meter import MeterFile, PointFile, RegisterType, Table
 from bridge.config.model import Register, WriteTo
 from bridge.config.vocabulary import RANGES
 from bridge.core.point import Kind
-from bridge.core.quantity import Meaning, Statistic
+from bridge.core.quantity import Meaning, Quantity, Statistic
 
 FLOATS = frozenset({RegisterType.FLOAT32, RegisterType.FLOAT64})
 
@@ -101,8 +101,11 @@ def write_target(
 ) -> WriteTo | None:
     if not point.writable:
         return None
-    if kind in (Kind.TEXT, Kind.TIME) or (read is None and point.write_at is None):
-        why = f"a value of kind {kind.value}" if kind in (Kind.TEXT, Kind.TIME) else "a point without register"
+    # a clock is set by `sync_clock`; all other times are facts
+    clock = meaning.quantity is Quantity.DEVICE_CLOCK and point.type is RegisterType.UNIX_TIME
+    fixed = kind in (Kind.TEXT, Kind.TIME) and not clock
+    if fixed or (read is None and point.write_at is None):
+        why = f"a value of kind {kind.value}" if fixed else "a point without register"
         raise Wrong("writable", f"expected no write to {why}, found `true`")
     if meaning.statistic is not Statistic.PRESENT and kind is not Kind.ACCUMULATOR:
         raise Wrong("writable", "expected no write to a statistic, found `true`")

@@ -96,12 +96,16 @@ class DerivedKey(_Strict, frozen=True):
 class TimeKey(_Strict, frozen=True):
     """
     `services.time`. `step_s`: least step of the clock that is an event. `error_s`: greatest error of a clock that
-    counts as synchronised. `mark_samples`: readings made by a clock that does not say so to every protocol.
+    counts as synchronised. `device_error_s`: seconds by which the clock of a meter may be off. `mark_samples`: readings
+    made by a clock that is not synchronised say so to every protocol. `chrony_port`: where chronyd on this machine is
+    asked; 0 = nowhere, the kernel alone is.
     """
 
     step_s: Annotated[float, msgspec.Meta(ge=0.000001, le=1.0)] = 0.5
     error_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
+    device_error_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 5.0
     mark_samples: bool = False
+    chrony_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 323
 
 
 class IndexKey(_Strict, frozen=True):
@@ -118,6 +122,7 @@ class ServicesFile(_Strict, frozen=True):
     `services:` of site.yaml.
 
     `min_max`: points of the meters whose least and greatest value is kept, with its time.
+    `partial`: energies of the meters beside which a count is kept that a user may zero.
     `derived`: `device.point` -> how it is computed; a device that is not among the meters comes into being with it.
     """
 
@@ -126,6 +131,7 @@ class ServicesFile(_Strict, frozen=True):
     index: IndexKey = IndexKey()
     derived: dict[str, DerivedKey] = {}
     min_max: tuple[Pattern, ...] = ()
+    partial: tuple[Pattern, ...] = ()
     alarms: AlarmsKey = AlarmsKey()
     events: EventsKey = EventsKey()
     history: HistoryKey = HistoryKey()

@@ -27,6 +27,9 @@ def check_services(
         if not fnmatch.filter(points, key.match):
             message = f"expected a pattern that matches a point, found `{key.match}`"
             faults.at(marked, ("services", "history", "record", i, "match"), message)
+        if key.then_every_s and not 0 < key.every_s < key.then_every_s:
+            message = f"expected more than every_s, which is not 0, found {key.then_every_s} after {key.every_s:g}"
+            faults.at(marked, ("services", "history", "record", i, "then_every_s"), message)
     syslog = services.syslog
     if syslog is None:
         return

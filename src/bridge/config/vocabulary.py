@@ -61,6 +61,8 @@ KEPT_BY_BRIDGE = frozenset(
     {
         Q.RESET_DEMAND_PEAK,
         Q.RESET_MIN_MAX,
+        Q.RESET_PARTIAL_ENERGY,
+        Q.SYNC_CLOCK,
         Q.DEMAND_INTERVAL,
         Q.OVERLOAD_THRESHOLD,
         Q.VOLTAGE_UNBALANCE_THRESHOLD,
@@ -149,7 +151,7 @@ def is_energy(meaning: Meaning) -> bool:
 
 def is_time(meaning: Meaning) -> bool:
     """Tell whether the point states when something was."""
-    return meaning.quantity is Q.DEMAND_PEAK_TIMESTAMP or meaning.statistic in TIME_STATISTICS
+    return meaning.quantity in (Q.DEMAND_PEAK_TIMESTAMP, Q.DEVICE_CLOCK) or meaning.statistic in TIME_STATISTICS
 
 
 def natural_kind(meaning: Meaning) -> Kind | None:

@@ -81,6 +81,8 @@ class Quantity(enum.Enum):
     RESET_MIN_MAX = "reset_min_max"
     RESET_PARTIAL_ENERGY = "reset_partial_energy"
     SYNC_CLOCK = "sync_clock"
+    # the device's own clock
+    DEVICE_CLOCK = "device_clock"
     TARIFF_SELECT = "tariff_select"
     CT_PRIMARY_RATING = "ct_primary_rating"
     CT_SECONDARY_RATING = "ct_secondary_rating"
@@ -158,6 +160,8 @@ class Statistic(enum.Enum):
     MEAN = "mean"
     PEAK = "peak"
     PREDICTED = "predicted"
+    # a demand in the window in which the active power's had its peak
+    COINCIDENT = "coincident"
     # when the minimum, maximum or peak was
     MINIMUM_TIME = "min_timestamp"
     MAXIMUM_TIME = "max_timestamp"

@@ -35,6 +35,7 @@ _RIGHTS: Mapping[Quantity, Right] = MappingProxyType(
         Quantity.RESET_DEMAND_PEAK: Right.PEAK_RESET,
         Quantity.RESET_MIN_MAX: Right.PEAK_RESET,
         Quantity.SYNC_CLOCK: Right.TIME,
+        Quantity.DEVICE_CLOCK: Right.TIME,
         Quantity.TEST_MODE: Right.TEST,
         Quantity.DIGITAL_OUTPUT: Right.TEST,
         Quantity.MODBUS_ADDRESS: Right.COMMUNICATION,

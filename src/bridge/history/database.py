@@ -5,14 +5,17 @@ The rule one must not break: every row is written with its checksum, and none is
 """
 
 import enum
+import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bridge.history.rows import Cell, IndexRow, Pending, ProofRow, SampleRow, checksum
+from bridge.history.head import Head, write_head
+from bridge.history.rows import Cell, IndexRow, Pending, ProofRow, SampleRow, SummaryRow, Tidying, checksum
+from bridge.history.summary import summaries
 
 # A change of the tables is a new version and a migration
 VERSION = 1
@@ -20,6 +23,10 @@ VERSION = 1
 _BUSY_MS = 5_000
 # Pages after which the log is written back; 1,000 is SQLite's own
 _CHECKPOINT_PAGES = 1_000
+# Rows in one transaction when a damaged file is taken over
+_ROWS_AT_ONCE = 10_000
+# kind of the row of `kept` that holds the number of the last commit
+_COMMIT = "commit"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (
@@ -28,28 +35,34 @@ CREATE TABLE IF NOT EXISTS kept (
 CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS profile (
     point TEXT NOT NULL, at_ns INTEGER NOT NULL, count INTEGER, epoch INTEGER NOT NULL, source_ns INTEGER NOT NULL,
-    quality INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (point, at_ns)
+    quality INTEGER NOT NULL, registers BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (point, at_ns)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS proof (
     point TEXT NOT NULL, period TEXT NOT NULL, count INTEGER NOT NULL, resolution INTEGER NOT NULL, unit TEXT NOT NULL,
     epoch INTEGER NOT NULL, serial TEXT NOT NULL, source_ns INTEGER NOT NULL, quality INTEGER NOT NULL,
-    crc INTEGER NOT NULL, PRIMARY KEY (point, period)
+    registers BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (point, period)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sample (
     point TEXT NOT NULL, at_ns INTEGER NOT NULL, value, quality INTEGER NOT NULL, crc INTEGER NOT NULL,
     PRIMARY KEY (point, at_ns)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS summary (
+    point TEXT NOT NULL, at_ns INTEGER NOT NULL, mean REAL NOT NULL, least REAL NOT NULL, greatest REAL NOT NULL,
+    count INTEGER NOT NULL, quality INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (point, at_ns)
 ) WITHOUT ROWID;
 """
 # Table -> its columns in the order of the checksum, which is the last column of each
 TABLES: dict[str, tuple[str, ...]] = {
     "kept": ("kind", "id", "body"),
     "event": ("number", "body"),
-    "profile": ("point", "at_ns", "count", "epoch", "source_ns", "quality"),
-    "proof": ("point", "period", "count", "resolution", "unit", "epoch", "serial", "source_ns", "quality"),
+    "profile": ("point", "at_ns", "count", "epoch", "source_ns", "quality", "registers"),
+    "proof": ("point", "period", "count", "resolution", "unit", "epoch", "serial", "source_ns", "quality", "registers"),
     "sample": ("point", "at_ns", "value", "quality"),
+    "summary": ("point", "at_ns", "mean", "least", "greatest", "count", "quality"),
 }
 
 
+_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
 _BETWEEN = "WHERE point = ? AND at_ns > ? AND at_ns < ? ORDER BY at_ns LIMIT ?"
 _LATEST, _ALL = 1 << 62, -1
 
@@ -68,6 +81,7 @@ class Database:
     def __init__(self, path: Path, event_ring: int = 5000, access: Access = Access.WRITE) -> None:
         """Raises: sqlite3.Error."""
         self.path, self._ring = path, event_ring
+        self.head = Head()
         if access is Access.READ:
             self._sql = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
             self._sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
@@ -79,8 +93,10 @@ class Database:
             # an index that was shown must be there after a power cut
             self._sql.execute("PRAGMA synchronous = FULL")
             self._sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            self._sql.executescript(_SCHEMA)
+            # at once, or a kill here would look like damage
+            self._sql.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             self._sql.execute(f"PRAGMA user_version = {VERSION}")
+            self.head = Head(self.commits(), 0)
         except sqlite3.Error:
             self._sql.close()
             raise
@@ -115,7 +131,7 @@ class Database:
             if pending.events:
                 sql.execute("DELETE FROM event WHERE number <= ?", (pending.events[-1][0] - self._ring,))
             for row in pending.profile:
-                cells = (row.point, row.at_ns, row.count, row.epoch, row.source_ns, row.quality)
+                cells = (row.point, row.at_ns, row.count, row.epoch, row.source_ns, row.quality, row.registers)
                 # an interval is recorded once, also when the clock goes over it a second time
                 if self._is_new("profile", row.point, row.at_ns):
                     self._put("profile", cells)
@@ -123,19 +139,55 @@ class Database:
                 self._put("proof", _proof_cells(proof))
             for sample in pending.samples:
                 self._put("sample", (sample.point, sample.at_ns, sample.value, sample.quality))
+            self._put("kept", (_COMMIT, "", b"%d" % (self.head.commit + 1)))
+            sql.execute("COMMIT")
+        except BaseException:
+            if sql.in_transaction:
+                sql.execute("ROLLBACK")
+            raise
+        last = pending.events[-1][0] if pending.events else 0
+        self._go_on(Head(self.head.commit + 1, max(self.head.event, last)))
+
+    def told(self, event: int) -> None:
+        """Remember that an event was told which cannot be written at present: its number is never given again."""
+        self._go_on(Head(self.head.commit, max(self.head.event, event)))
+
+    def commits(self) -> int:
+        """Return the number of the last commit there is. Raises: sqlite3.Error."""
+        body = self.kept(_COMMIT).get("", b"0")
+        return int(body) if body.isdigit() else 0
+
+    def _go_on(self, head: Head) -> None:
+        self.head = head
+        write_head(self.path.parent, head)
+
+    def tidy(self, points: Sequence[Tidying]) -> None:
+        """Sum up what is old enough and let go of what is older, of some points, in one transaction."""
+        sql = self._sql
+        sql.execute("BEGIN IMMEDIATE")
+        try:
+            for one in points:
+                if one.period_ns:
+                    self._sum_up(one)
+                for table, before_ns in (
+                    ("profile", one.profile_ns),
+                    ("sample", one.samples_ns),
+                    ("summary", one.summaries_ns),
+                ):
+                    if before_ns:
+                        sql.execute(f"DELETE FROM {table} WHERE point = ? AND at_ns < ?", (one.point, before_ns))
             sql.execute("COMMIT")
         except BaseException:
             if sql.in_transaction:
                 sql.execute("ROLLBACK")
             raise
 
-    def trim_profile(self, point: str, before_ns: int) -> None:
-        """Let go of what is older (E-12: circular)."""
-        self._sql.execute("DELETE FROM profile WHERE point = ? AND at_ns < ?", (point, before_ns))
-
-    def trim_samples(self, point: str, before_ns: int) -> None:
-        """Let go of what is older."""
-        self._sql.execute("DELETE FROM sample WHERE point = ? AND at_ns < ?", (point, before_ns))
+    def _sum_up(self, one: Tidying) -> None:
+        last = self._sql.execute("SELECT max(at_ns) FROM summary WHERE point = ?", (one.point,)).fetchone()[0] or 0
+        rows = ((row.at_ns, row.value, row.quality) for row in self.samples(one.point, last))
+        for made in summaries(rows, one.period_ns, one.until_ns):
+            cells = (made.at_ns, made.mean, made.least, made.greatest, made.count, made.quality)
+            self._put("summary", (one.point, *cells))
 
     def kept(self, kind: str) -> dict[str, bytes]:
         """Return what is kept of one kind, by id."""
@@ -168,6 +220,11 @@ class Database:
         rows = self._rows("sample", _BETWEEN, point, after_ns, before_ns, most)
         return [SampleRow(*row) for row in rows]
 
+    def summaries(self, point: str, after_ns: int = 0, before_ns: int = _LATEST, most: int = _ALL) -> list[SummaryRow]:
+        """Return what is left of recorded values of a point."""
+        rows = self._rows("summary", _BETWEEN, point, after_ns, before_ns, most)
+        return [SummaryRow(*row) for row in rows]
+
     def every_row(self, table: str) -> Iterator[tuple[tuple[Cell, ...], bool]]:
         """Return every row and whether its checksum is right. Raises: sqlite3.Error."""
         columns = TABLES[table]
@@ -176,12 +233,27 @@ class Database:
             for *cells, crc in cursor:
                 yield tuple(cells), checksum(*cells) == crc
 
-    def put_row(self, table: str, cells: tuple[Cell, ...]) -> None:
-        """Write a row as `every_row` returns it."""
-        self._put(table, cells)
+    def is_empty(self) -> bool:
+        """Tell whether there is not even a table. Raises: sqlite3.Error."""
+        return self._sql.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
+    def put_rows(self, table: str, rows: Iterator[tuple[Cell, ...]]) -> int:
+        """Write rows as `every_row` returns them; return how many. Raises: sqlite3.Error; some may be written then."""
+        written = 0
+        while some := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+            self._sql.execute("BEGIN IMMEDIATE")
+            for cells in some:
+                self._put(table, cells)
+            self._sql.execute("COMMIT")
+            written += len(some)
+        return written
 
     def check(self) -> str:
-        """Return the first damage, "" when there is none: of pages first, then of every row."""
+        """Return the first damage, "" when there is none: of the tables, then of pages, then of every row."""
+        tables = self._sql.execute(_TABLES).fetchall()
+        if tables != _tables_of_schema():
+            found = ", ".join(str(name) for _, name, *_ in tables) or "none"
+            return f"expected the tables {', '.join(TABLES)} as the bridge makes them, found {found}"
         verdict = self._sql.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
             return str(verdict)
@@ -192,10 +264,18 @@ class Database:
         return ""
 
     def save_copy(self, path: Path) -> None:
-        """Write a whole copy beside, whatever happens to this file later. Raises: sqlite3.Error, OSError."""
+        """
+        Write a whole copy beside, whatever happens to this file later; one that is damaged takes no good one's place.
+
+        Raises: sqlite3.Error, OSError.
+        """
         unfinished = path.with_suffix(".unfinished")
         unfinished.unlink(missing_ok=True)
         self._sql.execute("VACUUM INTO ?", (str(unfinished),))
+        with Database(unfinished, access=Access.READ) as copy:
+            damage = copy.check()
+        if damage:
+            raise sqlite3.DatabaseError(damage)
         unfinished.replace(path)
 
     def close(self) -> None:
@@ -219,6 +299,12 @@ class Database:
                     yield tuple(cells)
 
 
+def _tables_of_schema() -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:")) as memory:
+        memory.executescript(_SCHEMA)
+        return memory.execute(_TABLES).fetchall()
+
+
 def _proof_cells(row: ProofRow) -> tuple[Cell, ...]:
     return (
         row.point,
@@ -230,4 +316,5 @@ def _proof_cells(row: ProofRow) -> tuple[Cell, ...]:
         row.serial,
         row.source_ns,
         row.quality,
+        row.registers,
     )

@@ -6,15 +6,20 @@ The rule one must not break: a damaged file is never written to and never delete
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.history.database import TABLES, Database
+from bridge.history.database import TABLES, Access, Database
+from bridge.history.head import Head, read_head
+from bridge.history.rows import Cell
 
 FILE = "history.sqlite"
 GOOD_COPY = "history.good.sqlite"
 # Damaged files kept; a disk that dies slowly must not fill itself with them
 _ASIDE = 5
+# What reading a damaged file raises; sqlite3 cannot even say what it found when that is no UTF-8
+DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 # A database in WAL mode is up to three files
 _PARTS = ("", "-wal", "-shm")
 
@@ -36,30 +41,41 @@ def open_history(folder: Path, event_ring: int, stamp: str) -> Opened:
     Raises: OSError, sqlite3.Error when even a new file cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / FILE
-    if not path.exists() and (folder / GOOD_COPY).exists():
-        _take_good_copy(folder, path, event_ring)
-        return Opened(Database(path, event_ring), "the file is missing")
-    database, damage = _open(path, event_ring)
-    if database is not None and not damage:
-        return Opened(database)
-    if database is not None:
-        database.close()
+    path, head = folder / FILE, read_head(folder)
+    if not path.exists():
+        known = (folder / GOOD_COPY).exists()
+        _take_good_copy(folder, path)
+        lost = "the file is missing" if known or head.commit else ""
+        return Opened(_go_on(path, event_ring, head), lost)
+    damage = _damage(path, head)
+    if not damage:
+        return Opened(_go_on(path, event_ring, head))
     aside = _set_aside(path, stamp)
-    _take_good_copy(folder, path, event_ring)
-    fresh = Database(path, event_ring)
+    _take_good_copy(folder, path)
+    fresh = _go_on(path, event_ring, head)
     return Opened(fresh, damage, aside, _save(aside, fresh))
 
 
-def _open(path: Path, event_ring: int) -> tuple[Database | None, str]:
+def _go_on(path: Path, event_ring: int, head: Head) -> Database:
+    database = Database(path, event_ring)
+    database.head = Head(max(database.head.commit, head.commit), head.event)
+    return database
+
+
+def _damage(path: Path, head: Head) -> str:
+    """Return the first damage of a file, "" when there is none; nothing is written to it."""
     try:
-        database = Database(path, event_ring)
-    except sqlite3.DatabaseError as exc:
-        return None, str(exc)
-    try:
-        return database, database.check()
-    except sqlite3.DatabaseError as exc:
-        return database, str(exc)
+        with Database(path, access=Access.READ) as database:
+            if not head.commit and database.is_empty():
+                # a first start that was cut off
+                return ""
+            damage = database.check()
+            last = 0 if damage else database.commits()
+    except DAMAGED as exc:
+        return str(exc)
+    if damage or last >= head.commit:
+        return damage
+    return f"commits {last + 1} to {head.commit} are lost"
 
 
 def _set_aside(path: Path, stamp: str) -> Path:
@@ -74,15 +90,12 @@ def _set_aside(path: Path, stamp: str) -> Path:
     return aside
 
 
-def _take_good_copy(folder: Path, path: Path, event_ring: int) -> None:
+def _take_good_copy(folder: Path, path: Path) -> None:
     good = folder / GOOD_COPY
     if not good.exists():
         return
     shutil.copyfile(good, path)
-    database, damage = _open(path, event_ring)
-    if database is not None:
-        database.close()
-    if damage:
+    if _damage(path, Head()):
         for suffix in _PARTS:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
@@ -99,7 +112,7 @@ def _save(aside: Path, fresh: Database) -> int:
             if part.exists():
                 shutil.copyfile(part, copy.with_name(copy.name + suffix))
         saved = _take_rows(copy, fresh)
-    except (sqlite3.DatabaseError, OSError):
+    except (*DAMAGED, OSError):
         # nothing can be read of it
         return saved
     finally:
@@ -110,14 +123,15 @@ def _save(aside: Path, fresh: Database) -> int:
 
 def _take_rows(copy: Path, fresh: Database) -> int:
     saved = 0
-    with Database(copy) as damaged:
+    with Database(copy, access=Access.READ) as damaged:
         for table in TABLES:
             try:
-                for cells, right in damaged.every_row(table):
-                    if right:
-                        fresh.put_row(table, cells)
-                        saved += 1
-            except sqlite3.DatabaseError:
+                saved += fresh.put_rows(table, _sound(damaged, table))
+            except DAMAGED:
                 # the rest of this table cannot be read
                 continue
     return saved
+
+
+def _sound(damaged: Database, table: str) -> Iterator[tuple[Cell, ...]]:
+    return (cells for cells, right in damaged.every_row(table) if right)

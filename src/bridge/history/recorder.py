@@ -6,21 +6,24 @@ The rule one must not break: the loop never waits for the disk, and a full disk 
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bridge.core.clock import Clock
-from bridge.history.database import Database
+from bridge.history.database import Access, Database
 from bridge.history.opening import GOOD_COPY
-from bridge.history.rows import Pending
+from bridge.history.rows import Pending, Tidying
 
 # Seconds between two commits; a kill loses at most this much of what is not an event
 COMMIT_S = 0.5
 # Seconds until the next attempt after one that failed
 RETRY_S = 5.0
-# ns between two whole copies of the database
-_COPY_NS = 3_600_000_000_000
+# Points tidied in one transaction
+_TIDY_AT_ONCE = 200
+# Seconds between two whole copies of the database
+COPY_S = 3600.0
+# Bytes of a database that is copied at the end as well; a greater one would hold up the stop
+_COPY_AT_END = 32_000_000
 
 Failing = Callable[[str], None]
 Committed = Callable[[int], None]
@@ -35,21 +38,22 @@ class Recorder:
     def __init__(
         self,
         database: Database,
-        clock: Clock,
         committed: Committed = lambda number: None,
         failing: Failing = lambda why: None,
         commit_s: float = COMMIT_S,
         retry_s: float = RETRY_S,
+        copy_s: float = COPY_S,
     ) -> None:
-        self._database, self._clock = database, clock
+        self._database = database
         self._committed, self._failing = committed, failing
-        self._commit_s, self._retry_s = commit_s, retry_s
+        self._commit_s, self._retry_s, self._copy_s = commit_s, retry_s, copy_s
+        # a copy of a great database takes a while, and an event waits for none
+        self._copying = ThreadPoolExecutor(1, thread_name_prefix="history-copy")
         # sqlite's thread
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
         self.pending = Pending()
         self._urgent = asyncio.Event()
         self._why = ""
-        self._copied_ns = clock.monotonic_ns()
         self.commits = 0
 
     @property
@@ -67,7 +71,12 @@ class Recorder:
         self._urgent.set()
 
     async def run(self) -> None:
-        """Commit until cancelled; what is left then is for `close`."""
+        """Commit and copy until cancelled; what is left then is for `close`."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._commit_often(), name="commit")
+            group.create_task(self._copy_now_and_then(), name="copy")
+
+    async def _commit_often(self) -> None:
         while True:
             try:
                 if self._why:
@@ -79,8 +88,11 @@ class Recorder:
             self._urgent.clear()
             if self.pending:
                 await self.commit()
-            elif self._clock.monotonic_ns() - self._copied_ns > _COPY_NS:
-                await self.copy()
+
+    async def _copy_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._copy_s)
+            await self.copy()
 
     async def commit(self) -> bool:
         """Write what waits; False when it could not be written and waits on."""
@@ -94,6 +106,7 @@ class Recorder:
             self._tell(str(exc))
             # the numbers must not wait for a disk that is full (BARS R6)
             if number:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._database.told, number)
                 self._committed(number)
             return False
         except asyncio.CancelledError:
@@ -109,34 +122,38 @@ class Recorder:
 
     async def copy(self) -> None:
         """Write the whole copy that a damaged database is replaced with."""
-        self._copied_ns = self._clock.monotonic_ns()
-        path = self._database.path.with_name(GOOD_COPY)
+        path = self.copy_path()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._database.save_copy, path)
-        except (sqlite3.Error, OSError) as exc:
+            await asyncio.get_running_loop().run_in_executor(self._copying, _copy, self._database.path, path)
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as exc:
             path.with_suffix(".unfinished").unlink(missing_ok=True)
             self._tell(f"no copy: {exc}")
 
-    async def tidy(self, profile: Mapping[str, int], samples: Mapping[str, int]) -> None:
-        """Let go of rows older than these times, by point id."""
+    async def tidy(self, points: Sequence[Tidying]) -> None:
+        """Sum up and let go of what is old, some points at a time: an event must not wait for all."""
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._tidy, profile, samples)
+            for first in range(0, len(points), _TIDY_AT_ONCE):
+                some = points[first : first + _TIDY_AT_ONCE]
+                await loop.run_in_executor(self._thread, self._database.tidy, some)
         except sqlite3.Error as exc:
             self._tell(str(exc))
-
-    def _tidy(self, profile: Mapping[str, int], samples: Mapping[str, int]) -> None:
-        for point, before_ns in profile.items():
-            self._database.trim_profile(point, before_ns)
-        for point, before_ns in samples.items():
-            self._database.trim_samples(point, before_ns)
 
     async def close(self) -> None:
         """Write what waits, copy, close. At most some seconds, and never an exception: this is the end."""
         if self.pending:
             await self.commit()
-        await self.copy()
+        if self._size() <= _COPY_AT_END:
+            await self.copy()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._database.close)
         self._thread.shutdown()
+        self._copying.shutdown(wait=False, cancel_futures=True)
+
+    def _size(self) -> int:
+        try:
+            return self._database.path.stat().st_size
+        except OSError:
+            return 0
 
     def copy_path(self) -> Path:
         """Where the whole copy is."""
@@ -147,3 +164,8 @@ class Recorder:
             self._why = why
             self._failing(why)
         self._why = why
+
+
+def _copy(path: Path, to: Path) -> None:
+    with Database(path, access=Access.READ) as database:
+        database.save_copy(to)

@@ -25,7 +25,7 @@ def checksum(*cells: Cell) -> int:
 class IndexRow:
     """
     One reading of an index for the load profile. `at_ns`: end of the interval; `source_ns`: when it was read. `count`
-    None: an outage began here.
+    None: an outage began here. `registers`: what the meter sent, as on the wire.
     """
 
     point: str
@@ -34,6 +34,7 @@ class IndexRow:
     epoch: int
     source_ns: int
     quality: int
+    registers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class ProofRow:
     serial: str
     source_ns: int
     quality: int
+    registers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,34 @@ class SampleRow:
     at_ns: int
     value: float | int | str | None
     quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """What is left of the recorded values of one period. `at_ns`: its end."""
+
+    point: str
+    at_ns: int
+    mean: float
+    least: float
+    greatest: float
+    count: int
+    quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tidying:
+    """
+    How long rows of one point stay; times in ns before which they go, 0 = none do. `period_ns`: of its summaries, 0 =
+    none; `until_ns`: end of the last one.
+    """
+
+    point: str
+    profile_ns: int = 0
+    samples_ns: int = 0
+    summaries_ns: int = 0
+    period_ns: int = 0
+    until_ns: int = 0
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ The rule one must not break: nobody gets to see a count that is not accepted, an
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Readings that must go on from an odd one before it is believed
 CONFIRM = 3
@@ -40,12 +40,16 @@ ACCEPTING = frozenset({Verdict.ACCEPTED, Verdict.ROLLED, Verdict.REPLACED, Verdi
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What outlives a restart. `epoch` grows with every start anew; counts of two epochs have no difference."""
+    """
+    What outlives a restart. `epoch` grows with every start anew; counts of two epochs have no difference. `registers`:
+    what the meter sent for this count, as on the wire.
+    """
 
     count: int
     source_ns: int
     epoch: int = 0
     serial: str = ""
+    registers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +81,22 @@ class Index:
         if not self.state.serial:
             # known from now on
             state = self.state
-            self.state = IndexState(state.count, state.source_ns, state.epoch, serial)
+            self.state = replace(state, serial=serial)
             return False
         self._replaced_by = serial
         return True
 
-    def take(self, count: int, source_ns: int, elapsed_ns: int) -> Verdict:
-        """Judge a reading. `elapsed_ns`: monotonic time since the last accepted one, as far as it is known."""
+    def take(self, count: int, source_ns: int, elapsed_ns: int, registers: bytes = b"") -> Verdict:
+        """
+        Judge a reading. `elapsed_ns`: monotonic time since the last accepted one, as far as it is known. `registers`:
+        what it was made of.
+        """
+        verdict = self._judge(count, source_ns, elapsed_ns)
+        if registers and verdict in ACCEPTING and self.state is not None:
+            self.state = replace(self.state, registers=registers)
+        return verdict
+
+    def _judge(self, count: int, source_ns: int, elapsed_ns: int) -> Verdict:
         state, limits = self.state, self.limits
         if count < 0 or 0 < limits.modulus <= count:
             return Verdict.REFUSED

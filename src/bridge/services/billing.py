@@ -26,6 +26,7 @@ class ProfileRecord:
     epoch: int
     source_ns: int
     quality: int
+    registers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def profile_record(
     quality = int(sample.quality)
     if state is None or (sample.quality & UNUSABLE and state.source_ns <= end_ns - period_ns):
         return ProfileRecord(definition.id, end_ns, None, state.epoch if state else 0, 0, quality)
-    return ProfileRecord(definition.id, end_ns, state.count, state.epoch, state.source_ns, quality)
+    return ProfileRecord(definition.id, end_ns, state.count, state.epoch, state.source_ns, quality, state.registers)
 
 
 class Closings:

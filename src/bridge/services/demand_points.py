@@ -21,7 +21,9 @@ _SOURCES: Mapping[Quantity, Quantity] = {
     Q.APPARENT_DEMAND: Q.APPARENT_POWER,
     Q.CURRENT_DEMAND: Q.CURRENT,
 }
-_STATISTICS = frozenset({Statistic.PRESENT, Statistic.PREDICTED, Statistic.PEAK, Statistic.PEAK_TIME})
+_STATISTICS = frozenset(
+    {Statistic.PRESENT, Statistic.PREDICTED, Statistic.PEAK, Statistic.PEAK_TIME, Statistic.COINCIDENT}
+)
 # ns; a power read this seldom or not at all stands for this long
 _LEAST_HOLD_NS = 10_000_000_000
 # Periods for which one reading stands for the power
@@ -42,7 +44,13 @@ class DemandPoints:
     exponent: int
     direction: Direction
     hold_ns: int
+    quantity: Quantity
     values: dict[Statistic, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def leads(self) -> bool:
+        """Whether coincident demands of the circuit are those of this one's peak: active power, import less export."""
+        return self.quantity is Q.ACTIVE_DEMAND and self.direction in (Direction.NONE, Direction.NET)
 
     def counted(self, power: float) -> float:
         """Return the part of `power` that this demand is about."""
@@ -94,7 +102,8 @@ def _points(device: FieldDevice, wanted: Meaning, power: PointDef) -> DemandPoin
     hold_ns = max(power.stale_after_ns, _HOLD_PERIODS * power.poll_ns, _LEAST_HOLD_NS)
     direction = wanted.direction
     id_ = f"{power.id}/{direction.value}"
-    return DemandPoints(id_, device.definition.id, wanted.circuit, power.index, exponent_of(power), direction, hold_ns)
+    place = device.definition.id, wanted.circuit, power.index, exponent_of(power)
+    return DemandPoints(id_, *place, direction, hold_ns, wanted.quantity)
 
 
 def _demand(meaning: Meaning) -> tuple[Meaning, Statistic] | None:

@@ -25,6 +25,7 @@ class DemandKept:
     settings: DemandSettings
     peak: Peak
     parts: tuple[Part, ...]
+    coincident: Demand | None = None
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class _Running:
     window: DemandWindow
     peak: Peak = field(default_factory=Peak)
     last: Demand | None = None
+    # in the window of the leading demand's peak
+    coincident: Demand | None = None
 
 
 Told = Callable[[DemandPoints, Demand], None]
@@ -46,27 +49,31 @@ class DemandService:
         self._store, self._clock, self._told = store, clock, told
         self._running: dict[str, _Running] = {}
         self._by_source: dict[int, list[_Running]] = {}
+        self._by_place: dict[tuple[str, int], list[_Running]] = {}
         self._seq = 0
         self._cancel = store.feed(self._hear)
 
     def redefine(self, demands: Sequence[tuple[DemandPoints, DemandSettings]]) -> None:
         """Take other demands; one that means the same goes on."""
         before, self._running = self._running, {}
-        self._by_source = {}
+        self._by_source, self._by_place = {}, {}
         for points, settings in demands:
             old = before.get(points.id)
             if old is not None and old.settings == settings:
-                running = _Running(points, settings, old.window, old.peak, old.last)
+                running = _Running(points, settings, old.window, old.peak, old.last, old.coincident)
             else:
                 running = _Running(points, settings, DemandWindow(settings, points.hold_ns))
                 if old is not None:
-                    running.peak = old.peak
+                    running.peak, running.coincident = old.peak, old.coincident
             self._running[points.id] = running
             self._by_source.setdefault(points.source, []).append(running)
+            self._by_place.setdefault((points.device, points.circuit), []).append(running)
 
     def kept(self) -> list[DemandKept]:
         """Return what must outlive a restart."""
-        return [DemandKept(r.points.id, r.settings, r.peak, r.window.saved()) for r in self._running.values()]
+        return [
+            DemandKept(r.points.id, r.settings, r.peak, r.window.saved(), r.coincident) for r in self._running.values()
+        ]
 
     def restore(self, kept: Sequence[DemandKept]) -> None:
         """Go on from what an earlier process kept; call once, before the first reading."""
@@ -76,7 +83,8 @@ class DemandService:
             running = self._running.get(one.id)
             if running is None:
                 continue
-            running.peak = one.peak
+            running.peak, running.coincident = one.peak, one.coincident
+            self._show_coincident(running, batch)
             if one.settings.step_ns == running.settings.step_ns:
                 running.window.restore(one.parts, utc_ns, monotonic_ns)
             self._show_peak(running, one.peak.at_utc_ns, Quality.GOOD, batch)
@@ -100,6 +108,9 @@ class DemandService:
         for running in mine:
             running.peak = running.peak.reset(utc_ns, running.last)
             self._show_peak(running, utc_ns, Quality.GOOD, batch)
+        for running in mine:
+            running.coincident = None
+            self._find_coincident(running, batch)
         self._publish(batch)
         return True
 
@@ -145,8 +156,32 @@ class DemandService:
         quality = Quality.GOOD if demand.whole else Quality.QUESTIONABLE
         self._show(running, Statistic.PRESENT, demand.value, demand.end_utc_ns, quality, batch)
         self._show_peak(running, demand.end_utc_ns, quality, batch)
+        self._find_coincident(running, batch)
+        if running.points.leads and running.peak.at_utc_ns == demand.end_utc_ns:
+            # those whose window was over a moment earlier
+            for other in self._beside(running):
+                self._find_coincident(other, batch)
         if demand.stepped:
             self._told(running.points, demand)
+
+    def _beside(self, running: _Running) -> list[_Running]:
+        return self._by_place[running.points.device, running.points.circuit]
+
+    def _find_coincident(self, running: _Running, batch: Batch) -> None:
+        """E-04: what this demand was in the window of the leading one's peak."""
+        if Statistic.COINCIDENT not in running.points.values or running.last is None:
+            return
+        leading = next((r for r in self._beside(running) if r.points.leads), None)
+        peak = leading.peak if leading is not None else Peak()
+        if peak.value is not None and peak.at_utc_ns == running.last.end_utc_ns:
+            running.coincident = running.last
+        self._show_coincident(running, batch)
+
+    def _show_coincident(self, running: _Running, batch: Batch) -> None:
+        if running.coincident is not None:
+            at = running.coincident
+            quality = Quality.GOOD if at.whole else Quality.QUESTIONABLE
+            self._show(running, Statistic.COINCIDENT, at.value, at.end_utc_ns, quality, batch)
 
     def _show_peak(self, running: _Running, at_ns: int, quality: Quality, batch: Batch) -> None:
         peak = running.peak

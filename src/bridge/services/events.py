@@ -57,10 +57,13 @@ class EventLog:
         """Records in the ring that the reader has not seen."""
         return min(self._number - self._read, len(self._ring))
 
-    def restore(self, events: Sequence[Event], read: int = 0) -> None:
-        """Go on after the events that an earlier process kept, oldest first. `read`: last number the reader saw."""
+    def restore(self, events: Sequence[Event], read: int = 0, told: int = 0) -> None:
+        """
+        Go on after the events that an earlier process kept, oldest first. `read`: last number the reader saw. `told`:
+        last number that anybody was told, also of an event that could not be kept; none is given twice.
+        """
         self._ring.extend(events)
-        self._number = max(self._number, events[-1].number if events else 0)
+        self._number = max(self._number, told, events[-1].number if events else 0)
         self._read = min(read, self._number)
 
     def configure(self, settings: EventSettings) -> None:
@@ -114,9 +117,9 @@ class EventLog:
 
     def events(self, after: int = 0, most: int | None = None) -> list[Event]:
         """Return events with a greater number, oldest first; `most`: the newest so many (A-17)."""
-        # the numbers have no gap
-        skip = max(after - self._ring[0].number + 1, 0) if self._ring else 0
-        found = list(itertools.islice(self._ring, skip, None))
+        # the numbers have no gap but where a damaged history has lost some, so no fewer than these are to be left out
+        skip = max(len(self._ring) - (self._number - after), 0) if after < self._number else len(self._ring)
+        found = [event for event in itertools.islice(self._ring, skip, None) if event.number > after]
         return found if most is None else found[-most:] if most else []
 
     def safe_events(self, after: int) -> list[Event]:

@@ -80,6 +80,8 @@ class IndexGate:
         self._devices: dict[str, _Device] = {}
         self._kept: dict[str, IndexState] = {}
         self._tested: dict[int, _Device] = {}
+        # of the last reply: its time, and what it said of each energy
+        self._registers: tuple[int, dict[int, bytes]] = 0, {}
 
     def restore(self, kept: Mapping[str, IndexState]) -> None:
         """Take what an earlier process kept, by point id; before `redefine`."""
@@ -114,6 +116,10 @@ class IndexGate:
             if gated.index.state is not None
         ]
 
+    def owns(self, index: int) -> bool:
+        """Tell whether a point is an index that is read from a meter."""
+        return index in self._gated
+
     def state(self, index: int) -> IndexState | None:
         """Return what is known of an index."""
         gated = self._gated.get(index)
@@ -129,6 +135,10 @@ class IndexGate:
         if others:
             text = f"{device}: another meter, serial number {serial}; its indexes start a new epoch"
             self._events.record(EventKind.ACCUMULATOR, 192, text, device=device)
+
+    def registers(self, utc_ns: int, energies: Iterable[tuple[int, bytes]]) -> None:
+        """The reply of `utc_ns`, whose samples are published next, had these registers for these points."""
+        self._registers = utc_ns, dict(energies)
 
     def publish(self, batch: Published) -> None:
         gated, tested = self._gated, self._tested
@@ -181,11 +191,13 @@ class IndexGate:
             return _showing(state, sample.quality, sample)
         now = self._clock.monotonic_ns()
         elapsed = now - mine.accepted_ns if mine.accepted_ns else self._since_start(state, sample)
-        verdict = mine.index.take(count, sample.source_ns, elapsed)
+        at_ns, registers = self._registers
+        raw = registers.get(mine.definition.index, b"") if at_ns == sample.source_ns else b""
+        verdict = mine.index.take(count, sample.source_ns, elapsed, raw)
         if verdict in ACCEPTING:
             mine.accepted_ns = now
         if verdict is not mine.last or verdict in (Verdict.ROLLED, Verdict.REPLACED, Verdict.RESET):
-            self._tell(mine, verdict, state, count)
+            self._tell(mine, verdict, state, count, raw)
             mine.last = verdict
         quality = sample.quality | _QUALITIES[verdict]
         if verdict not in ACCEPTING:
@@ -200,7 +212,7 @@ class IndexGate:
         passed = sample.source_ns - state.source_ns if state is not None else 0
         return passed if passed > 0 else 1 << 62
 
-    def _tell(self, mine: _Gated, verdict: Verdict, before: IndexState | None, count: int) -> None:
+    def _tell(self, mine: _Gated, verdict: Verdict, before: IndexState | None, count: int, raw: bytes) -> None:
         if verdict is Verdict.ACCEPTED:
             return
         definition = mine.definition
@@ -209,6 +221,8 @@ class IndexGate:
             f"{definition.id} {verdict.value}: {decimal_text(was, definition.resolution)} {unit} -> "
             f"{decimal_text(count, definition.resolution)} {unit}"
         )
+        if raw:
+            text += f", registers {raw.hex(' ', 2)}"
         sample = Sample(count, _QUALITIES[verdict], 0, 0)
         self._events.record(
             EventKind.ACCUMULATOR,

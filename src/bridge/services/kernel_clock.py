@@ -12,10 +12,11 @@ _STA_NANO = 0x2000
 
 @dataclass(frozen=True, slots=True)
 class KernelClock:
-    """`synchronised`: a time service disciplines it. `error_s`: greatest error it vouches for."""
+    """`synchronised`: a time service disciplines it. `error_s`: greatest error `told_by` vouches for."""
 
     synchronised: bool
     error_s: float
+    told_by: str = "kernel"
 
 
 class _Timex(ctypes.Structure):

@@ -4,7 +4,7 @@ Commands and settings that the bridge itself obeys, because the meter has no reg
 The rule one must not break: nothing comes here but through the write policy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
@@ -17,6 +17,7 @@ from bridge.core.store import PointStore
 from bridge.services.demand_service import DemandService
 from bridge.services.events import EventLog
 from bridge.services.min_max import MinMax
+from bridge.services.partial import Partials
 from bridge.services.settings import Settings
 
 Q = Quantity
@@ -32,7 +33,13 @@ def own_commands(config: SiteConfig) -> list[PointDef]:
     ]
 
 
-_COMMANDS = frozenset({Q.RESET_DEMAND_PEAK, Q.RESET_MIN_MAX})
+_COMMANDS = frozenset({Q.RESET_DEMAND_PEAK, Q.RESET_MIN_MAX, Q.RESET_PARTIAL_ENERGY, Q.SYNC_CLOCK})
+# device id -> what setting its clock came to
+SetClock = Callable[[str], Awaitable[CommandResult]]
+
+
+async def _no_clock(device: str) -> CommandResult:
+    return CommandResult(Outcome.NOT_WRITABLE)
 
 
 class OwnCommands:
@@ -46,10 +53,13 @@ class OwnCommands:
         settings: Settings,
         demand: DemandService,
         min_max: MinMax,
+        partials: Partials,
     ) -> None:
         self._store, self._clock, self._events = store, clock, events
-        self._settings, self._demand, self._min_max = settings, demand, min_max
+        self._settings, self._demand, self._min_max, self._partials = settings, demand, min_max, partials
         self._commands: dict[int, PointDef] = {}
+        # writes the clock of a meter that has a register for it and none for the command
+        self.set_clock: SetClock = _no_clock
         self._seq = 0
 
     def redefine(self, commands: Sequence[PointDef]) -> None:
@@ -78,6 +88,10 @@ class OwnCommands:
             return CommandResult(Outcome.NOT_WRITABLE)
         if not _is_switch(command.value):
             return CommandResult(Outcome.OUT_OF_RANGE)
+        if definition.meaning.quantity is Q.SYNC_CLOCK:
+            result = await self.set_clock(definition.device) if command.value else CommandResult(Outcome.DONE)
+            self._idle(command.index)
+            return result
         # 0 is what it is at rest (P-05)
         done = not command.value or self._reset(definition)
         self._idle(command.index)
@@ -88,6 +102,8 @@ class OwnCommands:
     def _reset(self, definition: PointDef) -> bool:
         if definition.meaning.quantity is Q.RESET_MIN_MAX:
             return self._min_max.reset(definition.device)
+        if definition.meaning.quantity is Q.RESET_PARTIAL_ENERGY:
+            return self._partials.reset(definition.device)
         return self._demand.reset_peaks(definition.device)
 
     def _tell(self, definition: PointDef, what: str, command: Command) -> None:

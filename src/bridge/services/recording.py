@@ -20,7 +20,7 @@ class _Recorded:
     id: str
     every_ns: int
     deadband: float
-    keep_ns: int
+    key: RecordKey
     due_ns: int = 0
     value: Value = None
     quality: int = -1
@@ -43,14 +43,14 @@ class Recording:
             if key is None:
                 continue
             old = before.get(point.index)
-            made = _Recorded(point.id, round(key.every_s * 1e9), key.deadband, round(key.keep_days * 86_400e9))
+            made = _Recorded(point.id, round(key.every_s * 1e9), key.deadband, key)
             if old is not None:
                 made.due_ns, made.value, made.quality = old.due_ns, old.value, old.quality
             self._points[point.index] = made
 
-    def kept_ns(self) -> dict[str, int]:
-        """Return how long the rows of each point are kept."""
-        return {recorded.id: recorded.keep_ns for recorded in self._points.values()}
+    def keys(self) -> dict[str, RecordKey]:
+        """Return what the site says of each recorded point."""
+        return {recorded.id: recorded.key for recorded in self._points.values()}
 
     def close(self) -> None:
         """Stop listening."""

@@ -81,5 +81,5 @@ class TimeQuality:
         except OSError as exc:
             return False, str(exc)
         if not clock.synchronised:
-            return False, f"no time service disciplines it, error up to {clock.error_s:.3f} s"
-        return clock.error_s <= self.settings.error_s, f"error up to {clock.error_s:.6f} s"
+            return False, f"no time service disciplines it, error up to {clock.error_s:.3f} s ({clock.told_by})"
+        return clock.error_s <= self.settings.error_s, f"error up to {clock.error_s:.6f} s ({clock.told_by})"

@@ -189,6 +189,7 @@ def oid(it: Served, point: str) -> ObjectIdentifier:
 
 # Defect 5: GetEventInformation and AcknowledgeAlarm were not served
 async def test_another_makers_client_sees_the_alarm_and_acknowledges_it() -> None:
+    #
     alarms = Alarms()
     async with told(alarms) as (it, client), rusty(it) as (other, address):
         it.publish(VOLTAGE, 230.0)

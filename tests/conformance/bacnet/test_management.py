@@ -77,6 +77,7 @@ async def test_a_warmstart_with_the_password_ends_the_worker_for_the_supervisor_
 
 
 async def test_time_synchronization_changes_nothing() -> None:
+    # T-02
     async with asked(FACTS) as (it, client):
         before = await client.call(confirmed(1, 12, read(*it.place("m1.demand_peak_timestamp"), 85)))
         client.send(unconfirmed(6, b"\xa4\x64\x01\x01\x01\xb4\x00\x00\x00\x00"))

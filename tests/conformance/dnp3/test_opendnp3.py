@@ -139,6 +139,7 @@ async def test_out_of_the_box_every_write_is_refused() -> None:
 
 # D-04
 async def test_time_is_taken_only_from_the_master_that_may_set_it() -> None:
+    # T-02
     masters = [{"address": 1, "allow": ["time"]}, {"address": 2}]
     async with running(store_of(FACTS), [spec_of(FACTS, PORT + 5, masters=masters)]) as supervisor:
         async with opendnp3(PORT + 5, master=2, time="LAN", offset_ms=3_600_000) as other:

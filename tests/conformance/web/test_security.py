@@ -10,8 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bridge.config.alarm_keys import AlarmKey, AlarmsKey
 from bridge.core.errors import ProjectionError
-from bridge.core.point import Kind
+from bridge.core.point import Kind, Sample
+from bridge.core.quality import Quality
+from bridge.services.alarm_rules import rules_of
 from tests.support.modbus_site import site
 from tests.support.web_site import PASSWORD, Console, console, projected, trusting_anybody
 
@@ -191,6 +194,23 @@ async def test_what_a_user_may_do_is_judged_by_the_core_and_its_answer_is_shown(
 
     assert answer.status_code == 403
     assert "out of range" in answer.text
+
+
+async def test_an_alarm_is_acknowledged_with_the_name_of_who_is_logged_in(web: Console) -> None:
+    #
+    point = next(d for d in web.facts.points if d.kind is Kind.ANALOG)
+    key = AlarmsKey(preset=False, rules={"too_high": AlarmKey(match=(point.id,), over=250, priority="high")})
+    web.alarms.redefine(rules_of(key, web.facts.devices, web.facts.points).rules)
+    web.store.publish([(point.index, Sample(300.0, Quality.GOOD, 1_700_000_000_000_000_000, 1))])
+    (alarm,) = web.alarms.alarms()
+    await _log_in(web, "anna", PASSWORD)
+    token = _token((await web.https.get("/login")).text)
+
+    answer = await web.https.post(f"/alarms/{alarm.id}/acknowledge", data={"token": token})
+
+    (seen,) = web.alarms.alarms()
+    assert (answer.status_code, answer.headers["location"]) == (303, "/alarms")
+    assert (seen.acknowledged, seen.acknowledged_by) == (True, "anna")
 
 
 async def test_a_command_needs_a_session_the_form_and_a_tick_and_then_is_the_policys(web: Console) -> None:

@@ -80,3 +80,29 @@ def test_qualities_and_times_are_words() -> None:
     assert words(0) == "good"
     assert words(int(Quality.STALE | Quality.COMM_LOST)) == "stale+comm_lost"
     assert (iso(0), iso(NEW_YEAR + 1_234_567)) == ("", "2026-01-01T00:00:00.001Z")
+
+
+def test_profile_and_closing_readings_show_the_registers_as_the_meter_sent_them(tmp_path: Path) -> None:
+    # E-14
+    row = IndexRow(ENERGY, NEW_YEAR, 100_000, 0, NEW_YEAR, 0, b"\x00\x01\x86\xa0")
+    proof = ProofRow(ENERGY, "2026-01", 100_000, -2, "kWh", 0, "A17", NEW_YEAR, 0, b"\x00\x01\x86\xa0")
+    with_history(tmp_path, Pending(profile=[row], proofs=[proof]))
+
+    found = tables(tmp_path)
+
+    assert [r["registers"] for r in (*found["profile.csv"], *found["closings.csv"])] == ["0001 86a0", "0001 86a0"]
+    assert [r["reading"] for r in found["profile.csv"]] == ["1000.00"]
+
+
+@pytest.mark.parametrize(
+    ("model", "words_"), [("COUNTIS E27", "not MID; not for billing others"), ("COUNTIS E28", "MID; ")]
+)
+def test_a_reading_says_whether_its_meter_is_certified(tmp_path: Path, model: str, words_: str) -> None:
+    # E-18 M-33
+    row = IndexRow(ENERGY, NEW_YEAR, 100_000, 0, NEW_YEAR, 0)
+    with_history(tmp_path, Pending(profile=[row]))
+    (tmp_path / "site.yaml").write_text(SITE.replace("COUNTIS E27", model))
+
+    (found,) = tables(tmp_path)["profile.csv"]
+
+    assert found["meter"].startswith(words_)

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from bridge.app.own import OwnServices
+from bridge.config.history_keys import HistoryKey, RecordKey
+from bridge.config.model import SiteConfig
+from bridge.config.services import ServicesFile
 from bridge.core.event import EventKind
 from bridge.core.point import Nominal, Sample
 from bridge.core.quality import Quality
@@ -31,10 +34,10 @@ SITE = sim_site.site([device(MEASURED, OWN, Nominal(230, 80, 50))], channels={})
 
 
 class Bench:
-    def __init__(self, folder: Path, clock: ManualClock) -> None:
+    def __init__(self, folder: Path, clock: ManualClock, site: SiteConfig = SITE) -> None:
         self.clock = clock
-        self.config = replace(SITE, state_dir=folder)
-        self.store = PointStore(SITE.points, SITE.devices)
+        self.config = replace(site, state_dir=folder)
+        self.store = PointStore(site.points, site.devices)
         self.own = OwnServices(self.store, clock)
 
     async def start(self) -> None:
@@ -220,3 +223,69 @@ async def test_the_past_is_read_while_it_is_written(tmp_path: Path) -> None:
     assert [event.text for event in events.events] == ["bridge started, 7 points"]
     assert nobody.failure == "no such point"
     await bench.own.stop()
+
+
+DEMAND, NET = point("active_demand", 7), point("active_energy_net", 8)
+LOGGED_SITE = sim_site.site([device(MEASURED, (*OWN, DEMAND, NET), Nominal(230, 80, 50))], channels={})
+
+
+async def test_demand_and_net_energy_are_logged_at_the_end_of_each_quarter_of_an_hour(tmp_path: Path) -> None:
+    # E-10 E-12
+    clock = ManualClock()
+    bench = Bench(tmp_path, clock, LOGGED_SITE)
+    await bench.start()
+    for n in range(75):
+        if n < 46:
+            bench.read(1_000 + n)
+        clock.pass_s(60)
+        bench.own.demand.look()
+        bench.own.records.look()
+    await bench.own.stop()
+
+    with Database(tmp_path / "history" / FILE, access=Access.READ) as database:
+        rows = [((r.at_ns - NEW_YEAR) // (900 * SECOND), r.value) for r in database.samples(DEMAND.id)]
+
+    # nothing was read in the last interval: a gap, and nothing in its place
+    assert rows == [(1, 6.0), (2, 6.0), (3, 6.0), (4, 6.0), (5, None)]
+
+
+async def test_the_mean_of_an_hour_stays_when_its_values_are_let_go(tmp_path: Path) -> None:
+    # seed 004 keeps such means for good; see docs/services.md
+    clock = ManualClock()
+    bench = Bench(tmp_path, clock)
+    record = (RecordKey(match=POWER.id, every_s=60, keep_days=1 / 24, then_every_s=1800, then_keep_days=10),)
+    bench.config = replace(bench.config, services=ServicesFile(history=HistoryKey(record=record)))
+    await bench.start()
+    for n in range(181):
+        bench.read(1_000, power=float(n))
+        clock.pass_s(60)
+    assert bench.own.memory.recorder is not None
+    await bench.own.memory.recorder.commit()
+
+    await bench.own.records.tidy()
+    page = await bench.own.past.samples(POWER.index, 0, 1 << 62)
+
+    minutes = [(round((s.source_ns - NEW_YEAR) / SECOND / 60), s.value) for s in page.samples]
+    assert minutes[:5] == [(0, 0.0), (30, 15.5), (60, 45.5), (90, 75.5), (120, 105.5)]
+    assert minutes[5:] == [(n, float(n)) for n in range(121, 181)]
+    await bench.own.stop()
+
+
+async def test_a_reading_that_is_billed_by_says_when_the_clock_was_not_to_be_believed(tmp_path: Path) -> None:
+    # T-07
+    clock = ManualClock(utc=NEW_YEAR - 1800 * SECOND)
+    bench = Bench(tmp_path, clock)
+    await bench.start()
+    for n in range(45):
+        bench.own.time.synchronised = n < 20
+        bench.read(1_000 + n)
+        clock.pass_s(60)
+        bench.own.records.look()
+    await bench.own.stop()
+
+    with Database(tmp_path / "history" / FILE, access=Access.READ) as database:
+        profile = [Quality(row.quality) for row in database.profile(ENERGY.id)]
+        closings = [Quality(row.quality) for row in database.proofs(ENERGY.id)]
+
+    assert profile == [Quality.GOOD, Quality.CLOCK_UNSYNCED, Quality.CLOCK_UNSYNCED]
+    assert closings == [Quality.CLOCK_UNSYNCED] * 2

@@ -9,9 +9,11 @@ from bridge.commands.audit_files import records, verify
 from bridge.commands.chain import Record
 from bridge.commands.policy import WritePolicy
 from bridge.config.access import AccessFile
-from bridge.core.command import CommandResult, Mode, Origin, Outcome
-from bridge.core.point import PointDef, Value
-from tests.support.policy_site import DONE, STRANGER, TECHNICIAN, Bench, FakeCarrier, access, index_of
+from bridge.core.command import Command, CommandResult, Mode, Origin, Outcome
+from bridge.core.point import Kind, PointDef, Role, Sample, Value
+from bridge.core.quality import Quality
+from bridge.core.quantity import meaning_of
+from tests.support.policy_site import DONE, STRANGER, TECHNICIAN, Bench, FakeCarrier, access, defs, index_of
 
 OTHER = Origin("bacnet", "192.0.2.8", "")
 
@@ -291,3 +293,30 @@ async def test_what_was_counted_is_recorded_at_the_end(tmp_path: Path) -> None:
     await asyncio.wait([keeping])
 
     assert newest(bench).repeated == 2
+
+
+async def test_while_the_billing_lock_is_on_nothing_that_is_billed_by_is_reset(tmp_path: Path) -> None:
+    # E-08, REQUIREMENTS a-16
+    bench = Bench(tmp_path, access(rules=[{"match": "*"}]))
+    known = defs()
+    reset, lock = (
+        PointDef(len(known) + n, f"m1.{name}", Kind.BINARY, writable=n == 0, role=role, meaning=meaning_of(name))
+        for n, (name, role) in enumerate((("reset_partial_energy", Role.COMMAND), ("billing_lock", Role.STATUS)))
+    )
+    bench.store.redefine([*known, reset, lock], bench.store.devices())
+    bench.router.apply(WritePolicy(access(rules=[{"match": "*"}])), access().limits)
+
+    async def reset_partials() -> Outcome:
+        deadline_ns = bench.clock.monotonic_ns() + 10**9
+        return (await bench.router.submit(Command(reset.index, True, TECHNICIAN, deadline_ns))).outcome
+
+    outcomes = [await reset_partials()]
+    for value in (True, False):
+        bench.store.publish([(lock.index, Sample(value, Quality.GOOD, 1, 2))])
+        outcomes.append(await reset_partials())
+
+    # before it was read nobody knows that it is off
+    assert outcomes == [Outcome.REFUSED_BY_POLICY, Outcome.REFUSED_BY_POLICY, Outcome.DONE]
+    assert "the billing lock of the meter is on" in {record.reason for record in records(bench.folder)}
+    bench.store.publish([(lock.index, Sample(True, Quality.GOOD, 1, 3))])
+    assert await bench.write("reset_demand_peak", True) is Outcome.DONE

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,16 @@ class Bench:
     def __init__(self, devices: Sequence[FieldDevice], channel: FakeChannel) -> None:
         self.channel, self.sink, self.clock = channel, Sink(), LoopClock()
         self.notices: list[Notice] = []
-        self.poller = ChannelPoller(LINE, devices, channel, self.sink, self.clock, self.notices.append)
+        self.trail: list[tuple[int, bytes]] = []
+        self.poller = ChannelPoller(
+            LINE,
+            devices,
+            channel,
+            self.sink,
+            self.clock,
+            self.notices.append,
+            lambda utc_ns, registers: self.trail.extend(registers),
+        )
         self.task: asyncio.Task[None] | None = None
 
     async def run(self, seconds: float) -> None:
@@ -646,3 +656,33 @@ async def test_a_meter_that_answers_a_client_while_it_counts_as_lost_is_asked_at
 
     assert lost.quality == held.quality == Quality.COMM_LOST
     assert back.quality == Quality.GOOD
+
+
+async def test_the_registers_of_energies_are_told_as_they_came_and_of_nothing_else() -> None:
+    # E-14
+    energy: dict[str, Any] = {
+        "stored": RegisterType.UINT32,
+        "poll": PollClass.SLOW,
+        "kind": Kind.ACCUMULATOR,
+        "resolution": -2,
+    }
+    bench, meter = one(point(0, 100), point(1, 500, **energy), point(2, 502, **energy))
+    meter.registers = {100: 7, 500: 1, 501: 0x86A0, 502: 0, 503: 9}
+    await bench.run(1)
+    await bench.stop()
+
+    assert bench.trail == [(1, b"\x00\x01\x86\xa0"), (2, b"\x00\x00\x00\x09")]
+    assert bench.sink.now[1].value == 100_000
+
+
+async def test_an_energy_that_a_client_of_the_gateway_reads_brings_its_registers_too() -> None:
+    # E-14
+    energy: dict[str, Any] = {"stored": RegisterType.UINT32, "kind": Kind.ACCUMULATOR, "resolution": -2}
+    bench, meter = one(point(1, 500, **energy), periods=EVERY_MINUTE)
+    meter.registers = {500: 1, 501: 0x86A0}
+    await bench.run(1)
+    meter.registers[501] += 1
+    overhear(bench, meter, 499, 4)
+    await bench.stop()
+
+    assert bench.trail == [(1, b"\x00\x01\x86\xa0"), (1, b"\x00\x01\x86\xa1")]

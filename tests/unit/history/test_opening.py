@@ -1,6 +1,8 @@
 """history.opening: whatever is done to the file, what can be believed is there afterwards (BARS R7)."""
 
+import os
 import random
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.history.database import Database
+from bridge.history.head import FILE as HEAD
 from bridge.history.opening import FILE, GOOD_COPY, open_history
 from bridge.history.rows import Pending
 
@@ -150,3 +153,92 @@ def test_at_most_five_damaged_files_are_kept(tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.glob("*damaged*"))] == [
         f"history.damaged-{n}.sqlite" for n in range(3, 8)
     ]
+
+
+def killed(folder: Path, commits: int) -> None:
+    """Thirty commits of a process that was killed: they are in the log, not yet in the file."""
+    made = folder / "killed"
+    made.mkdir(parents=True)
+    database = Database(made / FILE)
+    for n in range(commits):
+        pending = Pending()
+        pending.kept = {("index", f"m{m}.energy"): f"{m}".encode() * 20 for m in range(5)}
+        pending.events = [(n + 1, b"event")]
+        database.commit(pending)
+    for name in (FILE, f"{FILE}-wal", HEAD):
+        shutil.copyfile(made / name, folder / name)
+    database.close()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_flipped_bit_in_the_log_of_commits_is_found_though_sqlite_says_nothing(tmp_path: Path, seed: int) -> None:
+    # BARS R7
+    chance = random.Random(seed)
+    killed(tmp_path, 30)
+    log = tmp_path / f"{FILE}-wal"
+    flip(log, chance.randrange(log.stat().st_size), chance.randrange(8))
+
+    opened = open_history(tmp_path, 5000, "now")
+
+    with opened.database as database:
+        assert opened.damage.startswith(("commits", "expected the tables"))
+        assert opened.aside is not None
+        assert len(database.events()) < 30
+        # numbers that were told are not given again
+        assert database.head.event == 30
+
+
+def test_a_log_of_commits_that_is_whole_is_taken_up_without_a_word(tmp_path: Path) -> None:
+    killed(tmp_path, 30)
+
+    opened = open_history(tmp_path, 5000, "now")
+
+    with opened.database as database:
+        assert (opened.damage, len(database.events())) == ("", 30)
+
+
+def test_an_older_copy_put_in_place_of_the_file_is_found(tmp_path: Path) -> None:
+    with_copy(tmp_path)
+    shutil.copyfile(tmp_path / GOOD_COPY, tmp_path / FILE)
+
+    opened = open_history(tmp_path, 5000, "now")
+
+    with opened.database:
+        assert opened.damage == "commits 2 to 2 are lost"
+
+
+def test_a_file_that_vanished_without_a_copy_is_not_taken_for_a_first_start(tmp_path: Path) -> None:
+    filled(tmp_path)
+    (tmp_path / FILE).unlink()
+
+    opened = open_history(tmp_path, 5000, "now")
+
+    with opened.database as database:
+        assert (opened.damage, database.events()) == ("the file is missing", [])
+
+
+@pytest.mark.parametrize("head", [b"", b"no head", b"9" * 51, os.urandom(51)])
+def test_a_damaged_note_of_how_far_it_had_come_accuses_nobody(tmp_path: Path, head: bytes) -> None:
+    filled(tmp_path)
+    (tmp_path / HEAD).write_bytes(head)
+
+    opened = open_history(tmp_path, 5000, "now")
+
+    with opened.database as database:
+        assert (opened.damage, len(database.events())) == ("", 200)
+
+
+@pytest.mark.parametrize("place", [b"CREATE TABLE kept", b"TABLE sample", b"TEXT NOT NULL"])
+def test_a_flipped_bit_in_the_description_of_the_tables_is_found(tmp_path: Path, place: bytes) -> None:
+    # BARS R7: the highest bit makes a message of SQLite itself unreadable
+    for bit in (0, 7):
+        folder = tmp_path / f"{bit}"
+        folder.mkdir()
+        with_copy(folder)
+        flip(folder / FILE, (folder / FILE).read_bytes().index(place) + 9, bit)
+
+        opened = open_history(folder, 5000, "now")
+
+        with opened.database as database:
+            assert opened.damage
+            assert len(database.kept("index")) >= 150

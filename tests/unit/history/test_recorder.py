@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.clock import SystemClock
-from bridge.history.database import Database
+from bridge.history.database import Access, Database
 from bridge.history.opening import FILE, GOOD_COPY
 from bridge.history.recorder import Recorder
 from bridge.history.rows import Pending, SampleRow
@@ -22,9 +21,7 @@ class Bench:
         self.database = Database(folder / FILE)
         self.safe: list[int] = []
         self.states: list[str] = []
-        self.recorder = Recorder(
-            self.database, SystemClock(), self.safe.append, self.states.append, commit_s=0.01, retry_s=0.02
-        )
+        self.recorder = Recorder(self.database, self.safe.append, self.states.append, commit_s=0.01, retry_s=0.02)
         self.task = asyncio.ensure_future(self.recorder.run())
 
     async def close(self) -> None:
@@ -98,3 +95,39 @@ def test_what_waits_for_a_full_disk_is_bounded_and_what_is_dropped_is_counted() 
     kept = waiting.before(later)
 
     assert ([row.at_ns for row in kept.samples], kept.dropped) == (list(range(15, 25)), 15)
+
+
+async def test_a_copy_is_made_now_and_then_beside_the_commits(tmp_path: Path) -> None:
+    # BARS R7: the last good snapshot
+    database = Database(tmp_path / FILE)
+    recorder = Recorder(database, commit_s=0.01, copy_s=0.05)
+    running = asyncio.ensure_future(recorder.run())
+    recorder.event(1, b"one")
+    await until(lambda: (tmp_path / GOOD_COPY).exists())
+    running.cancel()
+    await asyncio.wait([running])
+
+    with Database(tmp_path / GOOD_COPY, access=Access.READ) as copy:
+        assert copy.check() == ""
+    await recorder.close()
+
+
+async def test_a_damaged_database_takes_no_good_copys_place_and_is_told(tmp_path: Path) -> None:
+    # BARS R7
+    database = Database(tmp_path / FILE)
+    told: list[str] = []
+    recorder = Recorder(database, failing=told.append)
+    recorder.keep("index", "m.e", b"1234")
+    await recorder.commit()
+    await recorder.copy()
+    good = (tmp_path / GOOD_COPY).read_bytes()
+    other = sqlite3.connect(tmp_path / FILE)
+    other.execute("UPDATE kept SET body = x'31323335' WHERE id = 'm.e'")
+    other.commit()
+    other.close()
+
+    await recorder.copy()
+
+    assert (tmp_path / GOOD_COPY).read_bytes() == good
+    assert told == ["no copy: checksum of a row of kept: 'index', 'm.e'"]
+    await recorder.close()

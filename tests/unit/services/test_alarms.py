@@ -174,6 +174,7 @@ def test_info_only_is_an_event_and_no_alarm_and_none_is_neither() -> None:
 
 
 async def test_an_acknowledgement_notes_who_and_when_and_the_first_stays() -> None:
+    #
     bench = Bench(over_voltage=HIGH_VOLTAGE)
     bench.value(V1, 251.0)
     (alarm,) = bench.service.alarms()

@@ -91,6 +91,7 @@ def test_the_first_reading_of_a_month_closes_the_month_as_well() -> None:
 
 
 def test_days_begin_at_midnight_of_the_site() -> None:
+    # T-03
     closings = Closings(ZoneInfo("Europe/Paris"), {})
     closings.closed_by("m.e", read("2026-07-01T21:59:30"))
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from bridge.config.services import DemandKey, DeviceDemandLimits
 from bridge.core.point import PointDef, Sample, Value
 from bridge.core.quality import Quality
@@ -157,3 +159,53 @@ def test_the_interval_of_a_device_goes_before_that_of_the_site() -> None:
 
     assert settings_of(key, "m") == DemandSettings(30, 1, 0)
     assert settings_of(key, "n") == DemandSettings(30, 3, 25)
+
+
+REACTIVE = point("reactive_power_total", 1)
+
+
+class Both:
+    """Two powers; a reading of both every ten seconds."""
+
+    def __init__(self) -> None:
+        own = [point("demand_peak_current", 2), point("reactive_demand_coincident", 3, unit="kvar")]
+        self.coincident, self.clock = own[1], ManualClock()
+        self.store = PointStore([POWER, REACTIVE, *own])
+        self.service = DemandService(self.store, self.clock)
+        self.demands = demands_of(device((POWER, REACTIVE), own))
+        self.service.redefine([(points, BLOCK) for points in self.demands])
+
+    def powers(self, active: float, reactive: float, order: tuple[int, int] = (0, 1)) -> Value:
+        """A quarter of an hour; return the coincident demand."""
+        values = {0: active, 1: reactive}
+        for _ in range(90):
+            for index in order:
+                self.store.publish([(index, Sample(values[index], Quality.GOOD, self.clock.utc, 1))])
+            self.clock.pass_s(10)
+        self.service.look()
+        return self.store.get(self.coincident.index).value
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_coincident_demand_is_that_of_the_window_of_the_active_peak(order: tuple[int, int]) -> None:
+    # E-04
+    bench = Both()
+
+    shown = [bench.powers(*powers, order) for powers in ((6.0, 1.0), (9.0, 2.0), (5.0, 7.0), (9.5, 0.5))]
+
+    # the greatest reactive demand, 7, was in another window
+    assert shown == [1.0, 2.0, 2.0, 0.5]
+
+
+def test_the_coincident_demand_outlives_a_restart_and_begins_anew_with_the_peak() -> None:
+    # E-04
+    first, again = Both(), Both()
+    for powers in ((9.0, 2.0), (5.0, 7.0)):
+        first.powers(*powers)
+    again.clock.utc = first.clock.utc
+
+    again.service.restore(first.service.kept())
+
+    assert again.store.get(again.coincident.index).value == 2.0
+    assert first.service.reset_peaks("m")
+    assert first.store.get(first.coincident.index).value == 7.0

@@ -105,3 +105,27 @@ def test_who_has_unsubscribed_hears_nothing() -> None:
     fill(events, 1)
 
     assert heard == []
+
+
+def test_events_after_a_number_are_found_also_where_a_damaged_history_has_lost_some() -> None:
+    events = log()
+    kept = log()
+    fill(kept, 100)
+    events.restore([event for event in kept.events() if event.number not in (7, 50)])
+    fill(events, 2)
+
+    assert [event.number for event in events.events(60)] == list(range(61, 103))
+    assert [event.number for event in events.events(48)] == [49, *range(51, 103)]
+    assert [event.number for event in events.events(102)] == []
+    assert len(events.events()) == 100
+
+
+def test_a_number_that_was_told_is_not_given_again_though_its_event_is_lost() -> None:
+    # BARS R8
+    events = log()
+
+    events.restore([], told=17)
+    fill(events, 1)
+
+    assert [event.number for event in events.events()] == [18]
+    assert [event.number for event in events.events(17)] == [18]

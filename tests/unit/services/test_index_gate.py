@@ -200,3 +200,29 @@ def test_a_site_may_believe_any_rise_but_no_fall() -> None:
     assert bench.read(50_000_000) == Sample(50_000_000, Quality.GOOD, bench.clock.utc, 1)
     assert bench.read(30_000_000).value == 50_000_000
     assert GROWTH == 10
+
+
+def test_the_registers_of_an_accepted_count_are_kept_with_it_and_those_of_an_odd_one_are_in_its_event() -> None:
+    # E-14: what a dispute about a bill goes back to
+    bench = Bench()
+    for count in (1_000, 5):
+        bench.clock.pass_s(60)
+        bench.gate.registers(bench.clock.utc, [(ENERGY.index, count.to_bytes(4))])
+        bench.gate.publish([(ENERGY.index, Sample(count, Quality.GOOD, bench.clock.utc, 1))])
+
+    state = bench.gate.state(ENERGY.index)
+
+    assert state is not None
+    assert (state.count, state.registers) == (1_000, b"\x00\x00\x03\xe8")
+    assert bench.told() == ["m.active_energy_import held: 10.00 kWh -> 0.05 kWh, registers 0000 0005"]
+
+
+def test_registers_of_another_reply_are_not_taken_for_those_of_a_count() -> None:
+    bench = Bench()
+    bench.gate.registers(bench.clock.utc, [(ENERGY.index, b"\x00\x01")])
+
+    bench.read(1_000)
+
+    state = bench.gate.state(ENERGY.index)
+    assert state is not None
+    assert state.registers == b""

@@ -11,6 +11,7 @@ from bridge.services.demand_service import DemandService
 from bridge.services.events import EventLog
 from bridge.services.min_max import MinMax
 from bridge.services.own_commands import OwnCommands
+from bridge.services.partial import Partials
 from bridge.services.settings import Setting, Settings
 from tests.support.clock import ManualClock
 from tests.support.field_points import device, point
@@ -33,7 +34,9 @@ class Bench:
         self.settings.redefine([Setting(INTERVAL, 15.0), Setting(OVERLOAD, 100.0)])
         self.min_max = MinMax(self.store)
         self.events = EventLog(self.clock)
-        self.commands = OwnCommands(self.store, self.clock, self.events, self.settings, self.demand, self.min_max)
+        self.commands = OwnCommands(
+            self.store, self.clock, self.events, self.settings, self.demand, self.min_max, Partials(self.store)
+        )
         self.commands.redefine([RESET])
 
     def _setting_changed(self, definition: PointDef, value: float) -> None:

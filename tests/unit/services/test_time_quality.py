@@ -63,7 +63,9 @@ def test_a_clock_counts_as_lost_after_60_seconds_without_synchronisation() -> No
     bench.seconds(11)
 
     assert (before, bench.quality.synchronised) == (True, False)
-    assert bench.told() == ["the clock is not synchronised: no time service disciplines it, error up to 16.000 s"]
+    assert bench.told() == [
+        "the clock is not synchronised: no time service disciplines it, error up to 16.000 s (kernel)"
+    ]
 
 
 def test_a_clock_that_is_synchronised_again_counts_at_once() -> None:

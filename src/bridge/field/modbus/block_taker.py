@@ -12,7 +12,7 @@ from bridge.field.modbus.ask import ACKNOWLEDGE, BUSY, ILLEGAL_ADDRESS, ILLEGAL_
 from bridge.field.modbus.block_reader import Answer, BlockReader, Result
 from bridge.field.modbus.noise import NoiseMeter
 from bridge.field.modbus.notice import Notice, NoticeKind, Report
-from bridge.field.modbus.readings import Readings
+from bridge.field.modbus.readings import Readings, Trail
 from bridge.field.modbus.schedule import DevicePlan, ReadBlock
 
 # Answers "busy" in a row after which the points are bad
@@ -43,9 +43,11 @@ class BlockTaker:
         noise: NoiseMeter,
         report: Report,
         answered: Callable[[], None],
+        trail: Trail,
     ) -> None:
         self._device, self._reader, self._plan, self._readings = device, reader, plan, readings
         self._sink, self._noise, self._report, self._answered = sink, noise, report, answered
+        self._trail = trail
         self._busy = 0
 
     async def take(self, block: ReadBlock, asked: Asked = Asked.FIRST) -> Result:
@@ -86,6 +88,7 @@ class BlockTaker:
     async def _publish(self, block: ReadBlock, answer: Answer) -> None:
         batch, unsure = self._readings.take(block, answer.data, answer.utc_ns, self._noise.noisy)
         if batch:
+            self._tell(block, answer)
             self._sink.publish(batch)
         for _ in range(_CONFIRM_READS):
             if not unsure:
@@ -98,8 +101,14 @@ class BlockTaker:
                 batch, left = self._readings.take(again, second.data, second.utc_ns, careful=True)
                 still += left
                 if batch:
+                    self._tell(again, second)
                     self._sink.publish(batch)
             unsure = still
+
+    def _tell(self, block: ReadBlock, answer: Answer) -> None:
+        energies = self._readings.registers(block, answer.data)
+        if energies:
+            self._trail(answer.utc_ns, energies)
 
     async def _excepted(self, block: ReadBlock, code: int) -> Result:
         """Deal with an exception; the device itself is there."""

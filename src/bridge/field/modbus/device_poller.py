@@ -24,7 +24,7 @@ from bridge.field.modbus.noise import NoiseMeter
 from bridge.field.modbus.notice import Notice, NoticeKind, Report
 from bridge.field.modbus.overheard import Overheard
 from bridge.field.modbus.planner import ReadCost
-from bridge.field.modbus.readings import Readings
+from bridge.field.modbus.readings import Readings, Trail
 from bridge.field.modbus.schedule import ON_CHANGE, DevicePlan, ReadBlock, first_due_ns, next_due_ns
 from bridge.field.modbus.statistics import DeviceSnapshot, DeviceState, DeviceStatistics
 
@@ -67,6 +67,7 @@ class DevicePoller:
         share: ChannelShare,
         place: int = 0,
         places: int = 1,
+        trail: Trail = lambda utc_ns, registers: None,
     ) -> None:
         self._device, self._sink, self._clock, self._report, self._share = device, sink, clock, report, share
         self._id = device.definition.id
@@ -76,9 +77,9 @@ class DevicePoller:
         self._plan = DevicePlan(device, cost)
         self._readings = Readings(self._id, device.points, report)
         self._taker = BlockTaker(
-            device, self._reader, self._plan, self._readings, sink, share.noise, report, self._online
+            device, self._reader, self._plan, self._readings, sink, share.noise, report, self._online, trail
         )
-        self._overheard = Overheard(device, self._plan, self._readings, share.noise, sink, clock)
+        self._overheard = Overheard(device, self._plan, self._readings, share.noise, sink, clock, trail)
         self._back_off = BackOff(device.limits.timeout_s)
         self._due: dict[int, int] = {}
         self._wanted: set[int] = set()

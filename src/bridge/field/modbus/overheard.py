@@ -12,7 +12,7 @@ from bridge.core.clock import Clock
 from bridge.core.ports import PointWriter
 from bridge.field.modbus.ask import Verdict, judge
 from bridge.field.modbus.noise import NoiseMeter
-from bridge.field.modbus.readings import Readings
+from bridge.field.modbus.readings import Readings, Trail
 from bridge.field.modbus.schedule import DevicePlan, ReadBlock
 
 # ns; the same read is not taken again before: a client that asks all the time must not cost a decoding each time
@@ -33,9 +33,10 @@ class Overheard:
         noise: NoiseMeter,
         sink: PointWriter,
         clock: Clock,
+        trail: Trail,
     ) -> None:
         self._points, self._plan, self._readings = device.points, plan, readings
-        self._noise, self._sink, self._clock = noise, sink, clock
+        self._noise, self._sink, self._clock, self._trail = noise, sink, clock, trail
         # request -> what it covers, and from when it is worth a look again
         self._known: dict[bytes, tuple[ReadBlock, int]] = {}
 
@@ -56,8 +57,12 @@ class Overheard:
                 return
         self._known[request] = block, now_ns + _AGAIN_NS
         if block.points and judge(request[0], reply, block.data_bytes) is Verdict.GOOD:
-            batch, _ = self._readings.take(block, reply[2:], self._clock.utc_ns(), self._noise.noisy)
+            data, utc_ns = reply[2:], self._clock.utc_ns()
+            batch, _ = self._readings.take(block, data, utc_ns, self._noise.noisy)
             if batch:
+                energies = self._readings.registers(block, data)
+                if energies:
+                    self._trail(utc_ns, energies)
                 self._sink.publish(batch)
 
     def forget(self) -> None:

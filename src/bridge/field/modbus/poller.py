@@ -11,6 +11,7 @@ from bridge.field.modbus.ask import Asker
 from bridge.field.modbus.device_poller import ChannelShare, DevicePoller
 from bridge.field.modbus.notice import Report
 from bridge.field.modbus.planner import ReadCost
+from bridge.field.modbus.readings import Trail
 from bridge.field.modbus.statistics import DeviceSnapshot
 from bridge.modbus.timing import LineTiming
 
@@ -43,6 +44,7 @@ class ChannelPoller:
         sink: PointWriter,
         clock: Clock,
         report: Report,
+        trail: Trail = lambda utc_ns, registers: None,
     ) -> None:
         self.share = ChannelShare()
         timing = timing_of(channel)
@@ -58,6 +60,7 @@ class ChannelPoller:
                 self.share,
                 place,
                 len(devices),
+                trail,
             )
             for place, device in enumerate(devices)
         }

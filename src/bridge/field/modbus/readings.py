@@ -5,7 +5,7 @@ The rule one must not break: what is no reading leaves the value and the time of
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.config.meter import WordOrder
@@ -18,6 +18,8 @@ from bridge.field.modbus.scales import ScaleChoice, ScaleFactor
 from bridge.field.modbus.schedule import BIT_TABLES, ReadBlock
 from bridge.field.modbus.words import letter_of, words_of
 
+# (UTC ns of the reply, (index, registers as on the wire) of each energy in it), before its samples are published
+Trail = Callable[[int, Sequence[tuple[int, bytes]]], None]
 # Counts: how far an index may move between two readings in quick succession that confirm each other.
 _CONFIRM_COUNTS = 8
 
@@ -38,12 +40,14 @@ class _Slot:
 class _Layout:
     """
     How to read a block. `numbers` unpacks in one step the values that stand high word first, one after the other, each
-    with its position, index and judge in `plain`; the `others` are read one by one.
+    with its position, index and judge in `plain`; the `others` are read one by one. `energies`: (index, first byte,
+    last byte + 1) of what may be billed by.
     """
 
     numbers: struct.Struct
     plain: tuple[tuple[int, int, Judge], ...]
     others: tuple[_Slot, ...]
+    energies: tuple[tuple[int, int, int], ...]
 
 
 class Readings:
@@ -102,6 +106,11 @@ class Readings:
         self._seq = seq
         return batch, unsure
 
+    def registers(self, block: ReadBlock, data: bytes) -> list[tuple[int, bytes]]:
+        """Return the registers of every energy in a reply, as they came: what a dispute about a bill goes back to."""
+        layout = self._layouts.get(block) or self._compile(block)
+        return [(index, data[at:end]) for index, at, end in layout.energies]
+
     def bad(self, quality: Quality, positions: Iterable[int] | None = None) -> Batch:
         """Return samples that say why there is no present reading of these points (None: of all that are read)."""
         batch: Batch = []
@@ -139,11 +148,14 @@ class Readings:
         letters, end = ">", 0
         plain: list[tuple[int, int, Judge]] = []
         others: list[_Slot] = []
+        energies: list[tuple[int, int, int]] = []
         for position in block.points:
             point = self._points[position]
             register = point.read
             assert register is not None
             at = width * (register.address - block.address)
+            if point.definition.kind is Kind.ACCUMULATOR:
+                energies.append((point.definition.index, at, at + width * register.count))
             judge = self._judges.get(position)
             # two points may be made of the same registers: only the first is unpacked with the others
             if judge is not None and at >= end:
@@ -156,7 +168,7 @@ class Readings:
                 scale = width * (register.scale_at - block.address)
             stop = at + width * register.count
             others.append(_Slot(position, point.definition.index, at, stop, scale, self._decoders.get(position)))
-        made = self._layouts[block] = _Layout(struct.Struct(letters), tuple(plain), tuple(others))
+        made = self._layouts[block] = _Layout(struct.Struct(letters), tuple(plain), tuple(others), tuple(energies))
         return made
 
     def _read(self, block: ReadBlock, slot: _Slot, data: bytes) -> Reading:

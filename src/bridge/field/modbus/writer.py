@@ -13,7 +13,7 @@ from bridge.config.model import FieldDevice, FieldPoint, Register, WriteTo
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.errors import FieldError, LineBusy, RequestRefused
-from bridge.core.point import Role, Value
+from bridge.core.point import Kind, Role, Value
 from bridge.field.line import Use
 from bridge.field.modbus.ask import ACKNOWLEDGE, Asker, Verdict, judge
 from bridge.field.modbus.decode import decoder_for
@@ -24,6 +24,8 @@ from bridge.modbus.frame import EXCEPTION_BIT, read_pdu
 BROADCAST = 0
 # Readings back before a device that shows another value is taken to have refused, and s between them
 _READ_BACKS, _READ_BACK_PAUSE_S = 3, 0.1
+# ns by which a clock may have gone on from its setting to the last read-back
+_CLOCK_NS = 3_000_000_000
 # s; of the command's time, at most, for reading the device's settings again
 _REFRESH_S = 2.0
 _TIMED_OUT = CommandResult(Outcome.TIMED_OUT)
@@ -103,6 +105,10 @@ class Writer:
         if judge(read.table.value, reply, length) is not Verdict.GOOD:
             return False
         found = reply[2:]
+        if point.definition.kind is Kind.TIME:
+            # a clock goes on while it is read
+            shown = decoder_for(read, point.definition)(found)[0]
+            return isinstance(shown, int) and isinstance(value, int) and 0 <= shown - value <= _CLOCK_NS
         if read.table in BIT_TABLES:
             found = bytes((found[0] & 1,))
         same = read.table is write.register.table and read.address == write.register.address

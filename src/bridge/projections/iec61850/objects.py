@@ -60,6 +60,7 @@ _STATISTIC: Final = {
     _S.PEAK: "Pk",
     _S.PREDICTED: "Prd",
     _S.PARTIAL: "Prt",
+    _S.COINCIDENT: "Coi",
 }
 _DIRECTION: Final = {
     _D.IMPORT: "Imp", _D.EXPORT: "Exp", _D.NET: "Net", _D.SUM: "Sum", _D.INDUCTIVE: "Ind", _D.CAPACITIVE: "Cap",

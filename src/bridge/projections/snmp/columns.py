@@ -39,13 +39,14 @@ QUANTITIES: Mapping[Quantity, int] = MappingProxyType(
         Q.VOLTAGE_UNBALANCE_THRESHOLD: 65, Q.CURRENT_UNBALANCE_THRESHOLD: 66, Q.NETWORK_TYPE: 67,
         Q.SERIAL_NUMBER: 68, Q.MODEL: 69, Q.VENDOR: 70, Q.FIRMWARE_VERSION: 71, Q.PRODUCT_FAMILY: 72,
         Q.PRODUCT_ID: 73, Q.TABLE_VERSION: 74, Q.OPTIONS: 75, Q.EVENT_FLAGS: 76, Q.DEVICE_NAME: 77,
+        Q.DEVICE_CLOCK: 78,
     }
 )  # fmt: skip
 S = Statistic
 STATISTICS: Mapping[Statistic, int] = MappingProxyType(
     {
         S.PRESENT: 0, S.MINIMUM: 1, S.MAXIMUM: 2, S.MEAN: 3, S.PEAK: 4, S.PREDICTED: 5,
-        S.MINIMUM_TIME: 6, S.MAXIMUM_TIME: 7, S.PEAK_TIME: 8, S.PARTIAL: 9, S.INDICATIVE: 10,
+        S.MINIMUM_TIME: 6, S.MAXIMUM_TIME: 7, S.PEAK_TIME: 8, S.PARTIAL: 9, S.INDICATIVE: 10, S.COINCIDENT: 11,
     }
 )  # fmt: skip
 D = Direction
@@ -110,6 +111,7 @@ _STATISTIC_WORDS = {
     S.MINIMUM: "minimum", S.MAXIMUM: "maximum", S.MEAN: "mean", S.PEAK: "peak", S.PREDICTED: "predicted",
     S.MINIMUM_TIME: "time of the minimum", S.MAXIMUM_TIME: "time of the maximum", S.PEAK_TIME: "time of the peak",
     S.PARTIAL: "since it was last set to zero by a user", S.INDICATIVE: "indicative, not for billing",
+    S.COINCIDENT: "in the window of the peak of the active power",
 }  # fmt: skip
 
 

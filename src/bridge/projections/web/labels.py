@@ -53,6 +53,7 @@ _QUANTITIES: Mapping[Quantity, str] = MappingProxyType(
         Quantity.RESET_MIN_MAX: "Remise à zéro des extrêmes",
         Quantity.RESET_PARTIAL_ENERGY: "Remise à zéro des énergies partielles",
         Quantity.SYNC_CLOCK: "Mise à l'heure",
+        Quantity.DEVICE_CLOCK: "Horloge du compteur",
         Quantity.TARIFF_SELECT: "Choix du tarif",
         Quantity.CT_PRIMARY_RATING: "Primaire TC",
         Quantity.CT_SECONDARY_RATING: "Secondaire TC",
@@ -113,6 +114,7 @@ _STATISTICS: Mapping[Statistic, str] = MappingProxyType(
         Statistic.PEAK_TIME: "heure de la pointe",
         Statistic.PARTIAL: "partielle",
         Statistic.INDICATIVE: "indicative",
+        Statistic.COINCIDENT: "coïncidente",
     }
 )
 

@@ -105,6 +105,7 @@ def test_a_reset_meter_is_a_discontinuity_of_its_counter() -> None:
 
 
 def test_a_clock_that_is_not_synchronised_is_told_with_the_event() -> None:
+    # T-04
     store, _, events = made()
     put(store, 2, True, Quality.CLOCK_UNSYNCED)
 

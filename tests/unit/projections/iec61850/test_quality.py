@@ -38,5 +38,6 @@ def test_a_time_outside_1970_to_2106_is_refused(source_ns: int) -> None:
 
 
 def test_an_unsynchronised_clock_shows_in_the_time_and_not_in_the_quality() -> None:
+    # T-04
     assert clock_of(Quality.CLOCK_UNSYNCED) is ClockState.UNSYNCHRONISED
     assert clock_of(Quality.STALE) is ClockState.SYNCHRONISED

@@ -93,10 +93,12 @@ def test_a_register_is_shown_in_whole_wh_and_never_rounded_up(definition: PointD
     ],
 )
 def test_quality_shows_the_worst_and_flags_show_all(quality: Quality, shown: int, flags: str) -> None:
+    # T-04
     assert (quality_of(quality), flags_of(quality).hex()) == (shown, flags)
 
 
 def test_a_time_is_dateandtime_in_utc() -> None:
+    # T-03
     assert date_of(1_700_000_000_400_000_000) == bytes.fromhex("07e70b0e160d14042b0000")
     assert date_of(0) is None
     assert date_of(2**63 * 1000) is None
