@@ -75,6 +75,7 @@ class Server:
         try:
             library, binary = await _library(ctx, plan, model, image)
             await library.iserver.start()
+            library.iserver.nodes.settled = True
             doors = Doors(Pki(Path(ctx.state_dir) / "pki"), ctx.clock, ctx.counters)
             subtypes = Subtypes(library.iserver.view_service)
             services = Services(

@@ -45,13 +45,15 @@ class Subscription(InternalSubscription):
         tools: "SubscriptionTools",
         **more: Any,
     ) -> None:
-        super().__init__(data, aspace, callback, session_id, **more)
+        # the library makes a logger named after a subscription's number, and loggers stay for ever: all are number 0
+        super().__init__(ua.CreateSubscriptionResult(), aspace, callback, session_id, **more)
         self._clock = tools.clock
         self._counters = tools.counters
         self.pending: list[Item] = []
         self.group, self._samplers = Group(), dict[float, Group]()
         self.items = Items(self, aspace, tools.image, tools.clock, tools.limits)
         self.monitored_item_srv = self.items
+        self.data = data
         self._no_acks_limit = tools.limits.unacknowledged
         # of the client: 0 = as many as there are
         self.most_notifications = 0
