@@ -53,7 +53,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         limits=mapping.limits,
         write_timeout_s=mapping.write_timeout_s,
     )
-    grants = Grant.COMMANDS if writable else Grant.NOTHING
+    grants = Grant.HISTORY | (Grant.COMMANDS if writable else Grant.NOTHING)
     url = f"opc.tcp://{mapping.listener.bind}:{mapping.listener.port}"
     return Projected(
         plan,

@@ -241,7 +241,13 @@ class Model:
         shape = shape_of(definition)
         may = definition.index in self._writable and definition.role is Role.SETTING
         return Node(
-            _point_head(definition), _described(definition), shape.data_type, slot=2 * definition.index, writable=may
+            _point_head(definition),
+            _described(definition),
+            shape.data_type,
+            slot=2 * definition.index,
+            writable=may,
+            # every accumulator has a load profile
+            historizing=definition.kind is Kind.ACCUMULATOR,
         )
 
     def _parts(self, definition: PointDef) -> list[str]:
@@ -272,7 +278,8 @@ class Model:
             shape, slot = companion[1], 2 * definition.index + 1
             namespace = 0 if shape.type_definition == PROPERTY else NAMESPACE_INDEX
             head = Head(identifier, NodeClass.VARIABLE, namespace, suffix, suffix, shape.type_definition)
-            return Node(head, data_type=shape.data_type, slot=slot)
+            historizing = definition.kind is Kind.ACCUMULATOR
+            return Node(head, data_type=shape.data_type, slot=slot, historizing=historizing)
         name = suffix.rpartition(".")[2]
         namespace = NAMESPACE_INDEX if name == "Resolution" else 0
         return _property_node(_property_head(identifier, namespace, name), self._property(definition, suffix))

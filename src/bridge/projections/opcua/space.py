@@ -21,6 +21,7 @@ from asyncua.ua.ua_binary import struct_from_binary
 
 from bridge.projections.opcua.binary import has_server_time
 from bridge.projections.opcua.commands import Commands
+from bridge.projections.opcua.history import Histories
 from bridge.projections.opcua.image import Image
 from bridge.projections.opcua.model import ROOT, Model
 from bridge.projections.opcua.nodes import (
@@ -38,6 +39,7 @@ from bridge.projections.opcua.nodes import (
     Reference,
     Static,
     StringList,
+    access_of,
 )
 from bridge.projections.opcua.plan import NAMESPACE_INDEX
 from bridge.projections.opcua.session import Session
@@ -47,7 +49,6 @@ from bridge.projections.opcua.units import EngineeringUnits
 # Nodes of ours kept as objects; a client that browses goes through them meter by meter.
 KEPT = 512
 _ids, _kinds = ua.AttributeIds, ua.VariantType
-_READ, _READ_WRITE = 1, 3
 
 
 class OwnNodes:
@@ -103,13 +104,13 @@ class OwnNodes:
             attributes[_ids.Executable] = _fixed(node.writable, _kinds.Boolean)
             attributes[_ids.UserExecutable] = _fixed(node.writable, _kinds.Boolean)
         else:
-            access = _READ_WRITE if node.writable else _READ
+            access = access_of(node)
             attributes[_ids.Value] = self._value(node)
             attributes[_ids.DataType] = _fixed(ua.NodeId(node.data_type), _kinds.NodeId)
             attributes[_ids.ValueRank] = _fixed(node.value_rank, _kinds.Int32)
             attributes[_ids.AccessLevel] = _fixed(access, _kinds.Byte)
             attributes[_ids.UserAccessLevel] = _fixed(access, _kinds.Byte)
-            attributes[_ids.Historizing] = _fixed(False, _kinds.Boolean)
+            attributes[_ids.Historizing] = _fixed(node.historizing, _kinds.Boolean)
             attributes[_ids.MinimumSamplingInterval] = _fixed(0.0, _kinds.Double)
         made.attributes = attributes
         made.references = [_reference(reference) for reference in self._model.references(identifier) or ()]
@@ -229,6 +230,7 @@ class LazyServer(InternalServer):
         self.nodes = Nodes()
         # before the first client
         self.commands: Commands | None = None
+        self.histories: Histories | None = None
         space = Space(self.nodes)
         self.aspace = self.isession.aspace = space
         self.view_service, self.method_service = ViewService(space), MethodService(space)
@@ -250,7 +252,8 @@ class LazyServer(InternalServer):
     ) -> Session:
         made = Session(self, self.aspace, self.subscription_service, name, user=user, external=external)
         assert self.commands is not None
-        made.commands = self.commands
+        assert self.histories is not None
+        made.commands, made.histories = self.commands, self.histories
         return made
 
     async def make_room(self) -> bool:
