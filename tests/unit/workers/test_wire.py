@@ -65,6 +65,10 @@ GOLDEN = {
         wire.Acknowledge(4, 7, ORIGIN, 5),
         "0000001b951c040793a4646e7033ae31302e302e302e373a3230303030a005",
     ),
+    "confirm": (
+        wire.Confirm(4, 7, ORIGIN, 5),
+        "0000001b9521040793a4646e7033ae31302e302e302e373a3230303030a005",
+    ),
     # came with the grant OPERATIONS; no other worker sees them
     "question": (
         wire.CoreRequest(6, "status", {"device": "m"}, 5),

@@ -11,6 +11,7 @@ from bridge.core.ports import SiteFacts
 from bridge.projections.opcua.model import Model
 from bridge.projections.opcua.nodes import (
     HAS_TYPE_DEFINITION,
+    SUBSCRIBE_TO_EVENTS,
     Argument,
     EnumValues,
     Localized,
@@ -76,6 +77,8 @@ def _element(node: Node, references: list[Reference]) -> str:
         attributes += ' Historizing="true"' if node.historizing else ""
     if head.node_class is NodeClass.METHOD and not node.writable:
         attributes += ' Executable="false" UserExecutable="false"'
+    if head.node_class is NodeClass.OBJECT:
+        attributes += f' EventNotifier="{SUBSCRIBE_TO_EVENTS}"'
     body = f"    <DisplayName>{escape(head.display)}</DisplayName>\n"
     if node.description:
         body += f"    <Description>{escape(node.description)}</Description>\n"

@@ -17,10 +17,12 @@ from bridge.projections.opcua.nodes import (
     BASE_OBJECT_TYPE,
     FOLDER_TYPE,
     HAS_COMPONENT,
+    HAS_NOTIFIER,
     HAS_PROPERTY,
     HAS_TYPE_DEFINITION,
     OBJECTS_FOLDER,
     ORGANIZES,
+    SERVER,
     Argument,
     EnumValues,
     Head,
@@ -54,6 +56,7 @@ _TYPE_NAMES = {
     11238: ("MultiStateValueDiscreteType", NodeClass.VARIABLE_TYPE),
 }
 _OBJECTS = Head(OBJECTS_FOLDER, NodeClass.OBJECT, 0, "Objects", "Objects", FOLDER_TYPE)
+_SERVER = Head(SERVER, NodeClass.OBJECT, 0, "Server", "Server", 2004)
 _ROOT = Head(ROOT, NodeClass.OBJECT, NAMESPACE_INDEX, "Meters", "Meters", FOLDER_TYPE)
 # Identity points whose text is also a property of the meter object.
 _NAMEPLATE = {"SerialNumber": "serial_number", "SoftwareRevision": "firmware_version"}
@@ -74,6 +77,7 @@ class Model:
         self._writable = frozenset(writable)
         self._devices = {device.id: device for device in devices}
         self.index_of = {point.id: point.index for point in points}
+        self._shown = frozenset(self.index_of.values())
         self._of_device: dict[str, list[int]] = {}
         for point in points:
             self._of_device.setdefault(point.device, []).append(point.index)
@@ -82,13 +86,21 @@ class Model:
         """Devices that show a point, in the order of the site."""
         return list(self._of_device)
 
+    def has_meter(self, name: str) -> bool:
+        return name in self._of_device
+
+    def shows(self, index: int) -> bool:
+        """Tell whether a point is one of those shown."""
+        return index in self._shown
+
     def identifiers(self) -> Iterator[str]:
         """Every node of ours, parents before children."""
         pending = [ROOT]
         while pending:
             identifier = pending.pop()
             yield identifier
-            below = [r.target.identifier for r in self.references(identifier) or () if r.forward]
+            references = [r for r in self.references(identifier) or () if r.forward and r.type != HAS_NOTIFIER]
+            below = [r.target.identifier for r in references]
             pending += [name for name in reversed(below) if isinstance(name, str)]
 
     def slot(self, identifier: str) -> int | None:
@@ -137,6 +149,10 @@ class Model:
         if node.head.type_definition:
             found.append(Reference(HAS_TYPE_DEFINITION, True, _type_head(node.head.type_definition)))
         found.append(Reference(how, False, parent))
+        if identifier == ROOT:
+            found.append(Reference(HAS_NOTIFIER, False, _SERVER))
+        elif identifier in self._of_device:
+            found.append(Reference(HAS_NOTIFIER, False, _ROOT))
         return found
 
     def command_of(self, identifier: str) -> PointDef | None:
@@ -165,6 +181,7 @@ class Model:
         if identifier == ROOT:
             for device in self._of_device:
                 yield ORGANIZES, self._meter(device)
+                yield HAS_NOTIFIER, self._meter(device)
             return
         device, _, rest = identifier.partition(".")
         if not rest:

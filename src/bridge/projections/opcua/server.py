@@ -20,6 +20,7 @@ from bridge.projections.opcua.attributes import Attributes
 from bridge.projections.opcua.binary import ticks
 from bridge.projections.opcua.channel import Channel
 from bridge.projections.opcua.commands import Commands
+from bridge.projections.opcua.conditions import Conditions, Powers
 from bridge.projections.opcua.doors import Doors, Users, set_up
 from bridge.projections.opcua.history import Histories
 from bridge.projections.opcua.image import Image
@@ -121,7 +122,9 @@ async def _library(ctx: ProjectionContext, plan: Plan, model: Model, image: Imag
     inner.max_pending_activation_seconds = plan.listener.first_message_s
     inner.max_connections, inner.max_monitored_item_queue_size = _CONNECTIONS, limits.queue
     inner.allow_remote_admin = False
-    tools = SubscriptionTools(image, ctx.clock, ctx.counters, limits, silence_ms / 2)
+    powers = Powers(users, ctx.refusals, ctx.counters, plan.acknowledging, plan.write_timeout_s)
+    conditions = inner.conditions = Conditions(ctx.alarms, model, image, ctx.clock, powers)
+    tools = SubscriptionTools(image, conditions, ctx.clock, ctx.counters, limits, silence_ms / 2)
     inner.subscription_service = Subscriptions(inner.aspace, inner, tools)
     inner.attribute_service = Attributes(inner.aspace, ctx.clock.utc_ns)
     inner.commands = Commands(model, ctx.commands, users, ctx.clock, ctx.counters, plan.write_timeout_s, ctx.refusals)

@@ -9,9 +9,11 @@ from asyncua.common.utils import ServiceError
 from asyncua.server.internal_session import InternalSession
 
 from bridge.projections.opcua.commands import Commands
+from bridge.projections.opcua.conditions import ACKNOWLEDGE, CONFIRM, REFRESH, REFRESH_2, Conditions
 from bridge.projections.opcua.history import Histories, Reading
 from bridge.projections.opcua.plan import NAMESPACE_INDEX
 from bridge.projections.opcua.rests import Rests
+from bridge.projections.opcua.subscription import Subscription
 
 # OPC 10000-4, 5.7.2.1: the token must not be guessable.
 _TOKEN_BYTES = 32
@@ -27,6 +29,7 @@ class Session(InternalSession):
     # given by the server that makes the session
     commands: Commands
     histories: Histories
+    conditions: Conditions
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -87,11 +90,30 @@ class Session(InternalSession):
     async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         results: list[ua.CallMethodResult] = []
         for method in params:
+            number = method.MethodId.Identifier if not method.MethodId.NamespaceIndex else None
             if method.MethodId.NamespaceIndex == NAMESPACE_INDEX:
                 results.append(await self.commands.call(method, self.user, self.peer))
+            elif number in (REFRESH, REFRESH_2):
+                results.append(ua.CallMethodResult(StatusCode=ua.StatusCode(self._refresh(method))))
+            elif number in (ACKNOWLEDGE, CONFIRM):
+                results.append(await self.conditions.call(method, self.user, self.peer))
             else:
                 results += await super().call([method])
         return results
+
+    def _refresh(self, method: ua.CallMethodRequest) -> int:
+        """ConditionRefresh of a whole subscription or, the second one, of one item (OPC 10000-9, 5.5.7, 5.5.8)."""
+        arguments = [one.Value for one in method.InputArguments or () if one.VariantType is ua.VariantType.UInt32]
+        if len(arguments) != (2 if method.MethodId.Identifier == REFRESH_2 else 1):
+            return ua.StatusCodes.BadInvalidArgument
+        subscription = self.subscription_service.subscriptions.get(arguments[0])
+        if not isinstance(subscription, Subscription) or not self.owns(arguments[0]):
+            return ua.StatusCodes.BadSubscriptionIdInvalid
+        items = subscription.items.events
+        if len(arguments) == 1:
+            return self.conditions.refresh(list(items.values()))
+        one = items.get(arguments[1])
+        return ua.StatusCodes.BadMonitoredItemIdInvalid if one is None else self.conditions.refresh([one])
 
     async def history_read(self, params: ua.HistoryReadParameters) -> list[ua.HistoryReadResult]:
         """Raises: ServiceError."""

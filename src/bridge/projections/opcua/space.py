@@ -8,7 +8,6 @@ from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.address_space import (
-    AddressSpace,
     AttributeValue,
     MethodService,
     NodeData,
@@ -21,13 +20,18 @@ from asyncua.ua.ua_binary import struct_from_binary
 
 from bridge.projections.opcua.binary import has_server_time
 from bridge.projections.opcua.commands import Commands
+from bridge.projections.opcua.conditions import Conditions
 from bridge.projections.opcua.history import Histories
 from bridge.projections.opcua.image import Image
 from bridge.projections.opcua.model import ROOT, Model
+from bridge.projections.opcua.node_table import KEPT, Nodes, Space
 from bridge.projections.opcua.nodes import (
+    HAS_NOTIFIER,
     NO_SLOT,
     OBJECTS_FOLDER,
     ORGANIZES,
+    SERVER,
+    SUBSCRIBE_TO_EVENTS,
     Argument,
     EnumValues,
     Head,
@@ -43,11 +47,9 @@ from bridge.projections.opcua.nodes import (
 )
 from bridge.projections.opcua.plan import NAMESPACE_INDEX
 from bridge.projections.opcua.session import Session
-from bridge.projections.opcua.standard import StandardNodes, provide
+from bridge.projections.opcua.standard import provide
 from bridge.projections.opcua.units import EngineeringUnits
 
-# Nodes of ours kept as objects; a client that browses goes through them meter by meter.
-KEPT = 512
 _ids, _kinds = ua.AttributeIds, ua.VariantType
 
 
@@ -81,11 +83,11 @@ class OwnNodes:
         assert has_server_time(both)
         return struct_from_binary(ua.DataValue, Buffer(self._image.encoded(slot, both) + self._server_time()))
 
-    def root_reference(self) -> ua.ReferenceDescription:
-        """Return what hangs the meters under Objects."""
+    def root_reference(self, kind: int) -> ua.ReferenceDescription:
+        """Return what hangs the meters under Objects, or their events under the server."""
         root = self._model.node(ROOT)
         assert root is not None
-        return _reference(Reference(ORGANIZES, True, root.head))
+        return _reference(Reference(kind, True, root.head))
 
     def _made(self, identifier: str, node: Node) -> NodeData:
         head, made = node.head, NodeData(_node_id(node.head))
@@ -99,7 +101,8 @@ class OwnNodes:
             _ids.UserWriteMask: _fixed(0, _kinds.UInt32),
         }
         if head.node_class is NodeClass.OBJECT:
-            attributes[_ids.EventNotifier] = _fixed(0, _kinds.Byte)
+            # what is below it tells of alarms
+            attributes[_ids.EventNotifier] = _fixed(SUBSCRIBE_TO_EVENTS, _kinds.Byte)
         elif head.node_class is NodeClass.METHOD:
             attributes[_ids.Executable] = _fixed(node.writable, _kinds.Boolean)
             attributes[_ids.UserExecutable] = _fixed(node.writable, _kinds.Boolean)
@@ -125,102 +128,6 @@ class OwnNodes:
         return live
 
 
-class Nodes(dict[ua.NodeId, NodeData]):
-    """
-    What the library takes for a dict of all nodes. It holds those that differ from what they were made from: written
-    to, or watched. All others are made when somebody asks, and few of them stay, whoever walks through all of them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.standard: StandardNodes | None = None
-        self.own: OwnNodes | None = None
-        # what the library sets up before the first client it may write to without a word
-        self.settled = False
-        self._passing: OrderedDict[ua.NodeId, NodeData] = OrderedDict()
-        self._watched: set[ua.NodeId] = set()
-
-    def __missing__(self, node_id: ua.NodeId) -> NodeData:
-        if node_id.NamespaceIndex == 0:
-            return self._standard(node_id)
-        found = self.own.get(node_id) if self.own is not None else None
-        if found is None:
-            raise KeyError(node_id)
-        return found
-
-    def _standard(self, node_id: ua.NodeId) -> NodeData:
-        node = self._passing.get(node_id)
-        if node is not None:
-            return node
-        if self.standard is None or node_id.Identifier not in self.standard:
-            raise KeyError(node_id)
-        node = self.standard.load(node_id.Identifier)
-        if not self.settled:
-            self[node_id] = node
-            return node
-        self._passing[node.nodeid] = node
-        if len(self._passing) > KEPT:
-            self._passing.popitem(last=False)
-        return node
-
-    def keep(self, node_id: ua.NodeId) -> None:
-        """Hold a node for good: it is about to be written to."""
-        node = self.get(node_id)
-        if node is not None:
-            self[node.nodeid] = node
-            self._watched.discard(node.nodeid)
-
-    def watch(self, node_id: ua.NodeId) -> None:
-        """Hold a node while callbacks are stored in it."""
-        node = self.get(node_id)
-        if node is not None and not super().__contains__(node.nodeid):
-            self[node.nodeid] = node
-            self._watched.add(node.nodeid)
-
-    def unwatch(self, node_id: ua.NodeId) -> None:
-        if node_id in self._watched and not any(a.datachange_callbacks for a in self[node_id].attributes.values()):
-            self._watched.discard(node_id)
-            del self[node_id]
-
-    def get(self, node_id: ua.NodeId, default: NodeData | None = None) -> NodeData | None:
-        try:
-            return self[node_id]
-        except KeyError:
-            return default
-
-    def __contains__(self, node_id: object) -> bool:
-        return isinstance(node_id, ua.NodeId) and self.get(node_id) is not None
-
-
-class Space(AddressSpace):
-    """The library's address space on `Nodes`."""
-
-    def __init__(self, nodes: Nodes) -> None:
-        super().__init__()
-        self._nodes = self._kept = nodes
-
-    async def write_attribute_value(
-        self, nodeid: ua.NodeId, attr: ua.AttributeIds, value: ua.DataValue
-    ) -> ua.StatusCode:
-        self._kept.keep(nodeid)
-        return await super().write_attribute_value(nodeid, attr, value)
-
-    def add_datachange_callback(
-        self, nodeid: ua.NodeId, attr: ua.AttributeIds, callback: Callable[..., object]
-    ) -> tuple[ua.StatusCode, int]:
-        self._kept.watch(nodeid)
-        added: tuple[ua.StatusCode, int] = super().add_datachange_callback(nodeid, attr, callback)
-        if not added[0].is_good():
-            self._kept.unwatch(nodeid)
-        return added
-
-    def delete_datachange_callback(self, handle: int) -> None:
-        node_id, _ = self._handle_to_attribute_map.get(handle, (None, None))
-        super().delete_datachange_callback(handle)
-        if node_id is not None:
-            self._kept.unwatch(node_id)
-
-
 class LazyServer(InternalServer):
     """`folder`: where the file of namespace 0 is, or will be."""
 
@@ -231,6 +138,7 @@ class LazyServer(InternalServer):
         # before the first client
         self.commands: Commands | None = None
         self.histories: Histories | None = None
+        self.conditions: Conditions | None = None
         space = Space(self.nodes)
         self.aspace = self.isession.aspace = space
         self.view_service, self.method_service = ViewService(space), MethodService(space)
@@ -253,7 +161,8 @@ class LazyServer(InternalServer):
         made = Session(self, self.aspace, self.subscription_service, name, user=user, external=external)
         assert self.commands is not None
         assert self.histories is not None
-        made.commands, made.histories = self.commands, self.histories
+        assert self.conditions is not None
+        made.commands, made.histories, made.conditions = self.commands, self.histories, self.conditions
         return made
 
     async def make_room(self) -> bool:
@@ -265,9 +174,10 @@ class LazyServer(InternalServer):
         return True
 
     def show(self, own: OwnNodes) -> None:
-        """Hang the meters under Objects."""
+        """Hang the meters under Objects, and what happens to them under the server."""
         self.nodes.own = own
-        self.nodes[ua.NodeId(OBJECTS_FOLDER)].references.append(own.root_reference())
+        for place, kind in ((OBJECTS_FOLDER, ORGANIZES), (SERVER, HAS_NOTIFIER)):
+            self.nodes[ua.NodeId(place)].references.append(own.root_reference(kind))
 
 
 def static_variant(value: Static) -> ua.Variant:

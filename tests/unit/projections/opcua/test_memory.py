@@ -10,8 +10,8 @@ from asyncua.server.address_space import AttributeValue, NodeData
 from bridge.core.clock import SystemClock
 from bridge.projections.opcua.image import Image
 from bridge.projections.opcua.model import Model
+from bridge.projections.opcua.node_table import KEPT, Nodes, Space
 from bridge.projections.opcua.plan import Limits
-from bridge.projections.opcua.space import KEPT, Nodes, Space
 from bridge.projections.opcua.standard import StandardNodes, save
 from bridge.projections.opcua.subscription import Subscription, SubscriptionTools
 from tests.support.modbus_site import site, store_of
@@ -87,7 +87,7 @@ async def _done() -> None:
 def test_subscriptions_leave_no_logger_behind() -> None:
     store = store_of(FACTS)
     image = Image(store, Model(FACTS.points, FACTS.devices, store.definition), lambda _: None)
-    tools = SubscriptionTools(image, SystemClock(), {}, Limits(), 1000.0)
+    tools = SubscriptionTools(image, cast("Any", None), SystemClock(), {}, Limits(), 1000.0)
 
     def make(number: int) -> Subscription:
         data = ua.CreateSubscriptionResult(number, 100.0, 10, 10)
