@@ -1,5 +1,7 @@
 """Closed doors, as node-opcua finds them: policies, trust list, users, roles."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 from bridge.core.store import PointStore
 from bridge.projections.opcua.pki import Pki, make_own, thumbprint
+from tests.support.bridge_site import cli, site_files
 from tests.support.modbus_site import site, store_of
 from tests.support.opcua_site import NodeClient, needs_node, node_client, node_id, spec_of
 from tests.support.workers import running
@@ -60,9 +63,11 @@ USERS = {
 
 
 @asynccontextmanager
-async def served(tmp_path: Path, store: PointStore | None = None, **more: object) -> AsyncIterator[NodeClient]:
+async def served(
+    tmp_path: Path, store: PointStore | None = None, state_dir: Path | None = None, **more: object
+) -> AsyncIterator[NodeClient]:
     settings = {"security": {}, "users": USERS, **more}
-    spec = spec_of(FACTS, PORT, tmp_path / "state", **settings)
+    spec = spec_of(FACTS, PORT, state_dir or tmp_path / "state", **settings)
     async with running(store or store_of(FACTS), [spec]), node_client(tmp_path) as client:
         yield client
 
@@ -132,18 +137,26 @@ async def test_eight_wrong_passwords_lock_the_name(tmp_path: Path) -> None:
     assert "error" not in other
 
 
+# issue 9: trust list with a rejected folder and `meterbridge tls trust`
 async def test_an_unknown_certificate_is_refused_and_kept_until_it_is_trusted(tmp_path: Path) -> None:
     own = papers(tmp_path, "client")
-    pki = Pki(tmp_path / "state" / "pki")
-    async with served(tmp_path) as client:
+    place = str(site_files(tmp_path / "site", None, {}))
+    state = tmp_path / "site" / "var" / "opcua"
+    async with served(tmp_path, state_dir=state) as client:
         refused = await client.answer("connect", **as_user(own))
-        kept = [path.name for path in pki.rejected.iterdir()]
-        pki.trust(thumbprint(own.der)[:10])
+        waiting = await asyncio.to_thread(cli, "tls", "trust", place, "--json")
+        trusted = await asyncio.to_thread(cli, "tls", "trust", place, thumbprint(own.der)[:10])
         accepted = await client.answer("connect", **as_user(own))
+        await client.ask("disconnect")
+        distrusted = await asyncio.to_thread(cli, "tls", "distrust", place, thumbprint(own.der)[:10])
+        again = await client.answer("connect", **as_user(own))
 
-    assert "error" in refused
-    assert kept == [f"{thumbprint(own.der)}.der"]
-    assert "error" not in accepted
+    (row,) = json.loads(waiting.stdout)
+    assert (row["state"], row["thumbprint"], row["uris"]) == ("rejected", thumbprint(own.der), "urn:conformance:client")
+    assert (trusted.returncode, distrusted.returncode) == (0, 0), trusted.stderr + distrusted.stderr
+    assert [("error" in one) for one in (refused, accepted, again)] == [True, False, True]
+    audit = await asyncio.to_thread(cli, "audit", "show", place)
+    assert thumbprint(own.der) in audit.stdout
 
 
 async def test_no_security_and_no_name_are_refused_when_not_configured(tmp_path: Path) -> None:

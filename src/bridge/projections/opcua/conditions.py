@@ -115,14 +115,14 @@ class Conditions:
     async def _note(self, method: ua.CallMethodRequest, arguments: Sequence[ua.Variant], user: User, peer: str) -> int:
         powers, confirm = self._powers, method.MethodId.Identifier == CONFIRM
         origin = Origin("opcua", peer, user.name or "")
-        if confirm and not self._confirming:
-            return _codes.BadMethodInvalid
         if powers.acknowledging is Acknowledging.REFUSED or powers.users.role_of(user) not in MAY_CALL:
             code = int(_codes.BadUserAccessDenied)
             target = f"{'Confirm' if confirm else 'Acknowledge'} {method.ObjectId.Identifier}"
             _log.warning("write_refused user=%s target=%s code=%#x", user.name, target, code)
             powers.refusals.refused(origin, target, f"status {code:#x}")
             return code
+        if confirm and not self._confirming:
+            return _codes.BadMethodInvalid
         if len(arguments) != 2:
             return _codes.BadTooManyArguments if len(arguments) > 2 else _codes.BadArgumentsMissing
         event, comment = arguments
