@@ -77,7 +77,6 @@ class Model:
         self._writable = frozenset(writable)
         self._devices = {device.id: device for device in devices}
         self.index_of = {point.id: point.index for point in points}
-        self._shown = frozenset(self.index_of.values())
         self._of_device: dict[str, list[int]] = {}
         for point in points:
             self._of_device.setdefault(point.device, []).append(point.index)
@@ -91,7 +90,10 @@ class Model:
 
     def shows(self, index: int) -> bool:
         """Tell whether a point is one of those shown."""
-        return index in self._shown
+        try:
+            return self.definition(index).id in self.index_of
+        except KeyError:
+            return False
 
     def identifiers(self) -> Iterator[str]:
         """Every node of ours, parents before children."""
