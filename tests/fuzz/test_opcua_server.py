@@ -11,6 +11,7 @@ import random
 import struct
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,52 @@ def good_bodies(client: RawClient) -> list[bytes]:
         call,
         translate,
         ua.GetEndpointsRequest(),
-        ua.HistoryReadRequest(),
+        history_request(),
+        events_request(),
+        condition_request(9111, b"\0" * 9),
+        condition_request(3875, None),
         ua.RepublishRequest(),
     ]
     return [client.encoded(request) for request in requests]
+
+
+def history_request() -> Any:
+    history = ua.HistoryReadRequest()
+    begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+    details = ua.ReadRawModifiedDetails(False, begin, end, 10, True)
+    nodes = [ua.HistoryReadValueId(NodeId=ua.NodeId("m1.voltage_l1", 2))]
+    history.Parameters = ua.HistoryReadParameters(details, ua.TimestampsToReturn.Source, False, nodes)
+    return history
+
+
+def events_request() -> Any:
+    events = ua.CreateMonitoredItemsRequest()
+    events.Parameters.SubscriptionId = 78
+    fields = [
+        ua.SimpleAttributeOperand(ua.NodeId(2041), [ua.QualifiedName(name, 0)], 13) for name in ("EventId", "Severity")
+    ]
+    severe = ua.ContentFilterElement(
+        ua.FilterOperator.GreaterThan, [fields[1], ua.LiteralOperand(ua.Variant(500, ua.VariantType.UInt16))]
+    )
+    wanted = ua.EventFilter(fields, ua.ContentFilter([severe]))
+    events.Parameters.ItemsToCreate = [
+        ua.MonitoredItemCreateRequest(
+            ItemToMonitor=ua.ReadValueId(NodeId=ua.NodeId(2253), AttributeId=12),
+            RequestedParameters=ua.MonitoringParameters(SamplingInterval=0.0, Filter=wanted, QueueSize=5),
+        )
+    ]
+    return events
+
+
+def condition_request(method: int, event: bytes | None) -> Any:
+    call = ua.CallRequest()
+    arguments = [ua.Variant(78, ua.VariantType.UInt32)]
+    if event is not None:
+        comment = ua.Variant(ua.LocalizedText("seen"), ua.VariantType.LocalizedText)
+        arguments = [ua.Variant(event, ua.VariantType.ByteString), comment]
+    place = ua.NodeId(2782) if event is None else ua.NodeId("m1/alarm", 2)
+    call.Parameters.MethodsToCall = [ua.CallMethodRequest(place, ua.NodeId(method), arguments)]
+    return call
 
 
 def mutated(random_: random.Random, good: list[bytes]) -> bytes:

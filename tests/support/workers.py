@@ -122,7 +122,9 @@ def echo(
     return WorkerSpec(name, "tests.support.echo.server", plan, Needs(frozenset(points), grants), state_dir)
 
 
-QUICK = Timing(ready_s=5, ping_s=0.2, hung_s=3, good_run_s=0.2, stop_s=1, term_s=1)
+# Seconds a test waits for its workers on a machine that is busy with other tests
+READY_S = 40.0
+QUICK = Timing(ready_s=30, ping_s=0.2, hung_s=3, good_run_s=0.2, stop_s=1, term_s=1)
 
 
 @asynccontextmanager
@@ -146,7 +148,7 @@ async def running(
     try:
         await until(lambda: bool(supervisor.statuses()))
         if wait_ready:
-            await until(lambda: all_ready(supervisor, len(specs)))
+            await until(lambda: all_ready(supervisor, len(specs)), READY_S)
         yield supervisor
     finally:
         supervisor.stop()

@@ -8,6 +8,7 @@ import typer
 from bridge.app.certificates import CA, CERTIFICATE, Facts, TlsError, TlsFolder
 from bridge.app.revocation import CRL, begin
 from bridge.app.revocation import revoke as revoke_certificate
+from bridge.app.trust import Client, TrustList
 from bridge.cli.options import Json, Site
 from bridge.cli.output import form, reporting, say, show
 from bridge.cli.user import record
@@ -17,6 +18,7 @@ from bridge.core.clock import SystemClock
 
 Names = Annotated[list[str], typer.Option("--name", help="host name or address of the bridge, several allowed")]
 COLUMNS = ("file", "subject", "issuer", "names", "not_after", "days_left", "fingerprint")
+CLIENT_COLUMNS = ("state", "thumbprint", "subject", "uris", "not_after")
 
 app = typer.Typer(name="tls", help="Certificates for the servers that speak TLS.", no_args_is_help=True)
 
@@ -97,6 +99,44 @@ def show_tls(site: Site, json: Json = False) -> None:
         folder = _folder(load_site(site))
         rows = [_row(folder.show(name)) for name in (CERTIFICATE, CA) if (folder.path / name).exists()]
         show(rows, COLUMNS, "", form(json))
+
+
+@app.command("trust")
+def trust(
+    site: Site,
+    what: Annotated[str, typer.Argument(help="beginning of a thumbprint, or a file; left out: show them all")] = "",
+    json: Json = False,
+) -> None:
+    """Let an OPC UA client in that was turned away; the server knows at once."""
+    with reporting():
+        config = load_site(site)
+        known = TrustList(config.state_dir)
+        if not what:
+            show([_client_row(one) for one in known.clients()], CLIENT_COLUMNS, "", form(json))
+            return
+        client = known.trust(what)
+        record(config, "tls", "trusted", client.thumbprint)
+        say(f"{client.thumbprint}: {client.subject} may come in")
+
+
+@app.command("distrust")
+def distrust(site: Site, what: Annotated[str, typer.Argument(help="beginning of a thumbprint")]) -> None:
+    """Let an OPC UA client open no more channels; one it has already stays until it closes."""
+    with reporting():
+        config = load_site(site)
+        client = TrustList(config.state_dir).distrust(what)
+        record(config, "tls", "distrusted", client.thumbprint)
+        say(f"{client.thumbprint}: {client.subject} may come in no more")
+
+
+def _client_row(client: Client) -> dict[str, Any]:
+    return {
+        "state": client.state,
+        "thumbprint": client.thumbprint,
+        "subject": client.subject,
+        "uris": ", ".join(client.uris),
+        "not_after": f"{client.not_after:%Y-%m-%d}",
+    }
 
 
 def _row(facts: Facts) -> dict[str, Any]:

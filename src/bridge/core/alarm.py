@@ -29,7 +29,7 @@ class Alarm(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unkno
     One alarm. `id`: number of the event that it began with, so ids grow. `name`: of the rule; `index`: the point, -1
     for a whole device. `end_ns`: 0 while it is active. `duration_ns`: by monotonic time. `limit`: the level it was
     picked up at. `before`, `extreme`: furthest value while it was pending and while it was active.
-    `acknowledged_ns`: 0 until somebody did.
+    `acknowledged_ns`, `confirmed_ns`: 0 until somebody did; to confirm is to say that what had to be done is done.
     """
 
     id: int
@@ -46,6 +46,8 @@ class Alarm(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unkno
     extreme: float | None = None
     acknowledged_ns: int = 0
     acknowledged_by: str = ""
+    confirmed_ns: int = 0
+    confirmed_by: str = ""
 
     @property
     def active(self) -> bool:
@@ -56,6 +58,11 @@ class Alarm(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unkno
     def acknowledged(self) -> bool:
         """Whether somebody has seen it."""
         return bool(self.acknowledged_ns)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether somebody has said that it is dealt with."""
+        return bool(self.confirmed_ns)
 
 
 class Summary(msgspec.Struct, frozen=True, gc=False):
@@ -87,7 +94,7 @@ class AlarmPort(Protocol):
         ...
 
     def subscribe(self, deliver: Callable[[Alarm], None]) -> Callable[[], None]:
-        """Hear of every alarm that begins, ends, is acknowledged or reaches a new extreme at its end."""
+        """Hear of every alarm that begins, ends, is acknowledged, confirmed or reaches a new extreme at its end."""
         ...
 
     async def acknowledge(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
@@ -95,6 +102,10 @@ class AlarmPort(Protocol):
         Acknowledge an alarm by its id. `deadline_ns`: CLOCK_MONOTONIC. Never raises: OUT_OF_RANGE for an id that is
         not kept, REFUSED_BY_POLICY for who may not.
         """
+        ...
+
+    async def confirm(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
+        """Confirm an alarm that was acknowledged; OUT_OF_RANGE besides for one that was not. Else as `acknowledge`."""
         ...
 
 
@@ -108,4 +119,7 @@ class NoAlarms:
         return lambda: None
 
     async def acknowledge(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
+        return CommandResult(Outcome.OUT_OF_RANGE)
+
+    async def confirm(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
         return CommandResult(Outcome.OUT_OF_RANGE)

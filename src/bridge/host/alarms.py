@@ -13,10 +13,10 @@ Ask = Callable[[int, Origin, int], Awaitable[CommandResult]]
 
 
 class AlarmImage:
-    """AlarmPort of a projection in its own process. Loop thread only. `ask` carries an acknowledgement to the core."""
+    """AlarmPort of a projection in its own process. Loop thread only. The functions carry to the core what is noted."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, acknowledge: Ask, confirm: Ask) -> None:
+        self._acknowledge, self._confirm = acknowledge, confirm
         self._alarms: dict[int, Alarm] = {}
         self._listeners: dict[int, Changed] = {}
         self._next = 0
@@ -34,7 +34,10 @@ class AlarmImage:
         return cancel
 
     async def acknowledge(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
-        return await self._ask(alarm, origin, deadline_ns)
+        return await self._acknowledge(alarm, origin, deadline_ns)
+
+    async def confirm(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
+        return await self._confirm(alarm, origin, deadline_ns)
 
     def change(self, alarms: Iterable[Alarm]) -> None:
         """Take newer alarms; tell who listens."""

@@ -61,7 +61,7 @@ class WorkerEnd:
         self._quiet_ticks = 0
         self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK_S, self._on_tick)
         self.counters: dict[str, int] = {}
-        self.alarms = AlarmImage(self._acknowledge)
+        self.alarms = AlarmImage(self._acknowledge, self._confirm)
         self.history = HistoryImage(self._send, self._new_id)
         self.hello: asyncio.Future[wire.Hello] = self._loop.create_future()
         self.loaded = asyncio.Event()
@@ -79,6 +79,9 @@ class WorkerEnd:
 
     async def _acknowledge(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
         return await self._answered(lambda id_: wire.Acknowledge(id_, alarm, origin, deadline_ns), deadline_ns)
+
+    async def _confirm(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
+        return await self._answered(lambda id_: wire.Confirm(id_, alarm, origin, deadline_ns), deadline_ns)
 
     async def _answered(self, request: Callable[[int], wire.Frame], deadline_ns: int) -> CommandResult:
         if len(self._commands) >= wire.REQUESTS_KEPT:

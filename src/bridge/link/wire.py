@@ -233,6 +233,15 @@ class Acknowledge(Frame, frozen=True, tag=28):
     deadline_ns: int
 
 
+class Confirm(Frame, frozen=True, tag=33):
+    """As Acknowledge: that somebody has dealt with an alarm."""
+
+    id: int
+    alarm: int
+    origin: Origin
+    deadline_ns: int
+
+
 class WriteRefused(Frame, frozen=True, tag=29):
     """The server refused a write by itself; `times`: so often since the last word of the same. No answer."""
 
@@ -297,7 +306,9 @@ ToWorker = (
     | HistoryDone
 )
 TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
-Asking = CommandRequest | RawRequest | Acknowledge | WriteRefused | LoginRequest | CoreRequest | HistoryRequest
+Asking = (
+    CommandRequest | RawRequest | Acknowledge | Confirm | WriteRefused | LoginRequest | CoreRequest | HistoryRequest
+)
 ToCore = Ready | Health | TunnelFrame | Asking
 
 F = TypeVar("F")

@@ -53,6 +53,16 @@ class AlarmList:
         self._alarms[id_] = seen = msgspec.structs.replace(alarm, acknowledged_ns=max(utc_ns, 1), acknowledged_by=user)
         return seen
 
+    def confirm(self, id_: int, user: str, utc_ns: int) -> Alarm | None:
+        """Note who has dealt with an alarm, the first who did; None for one not kept or not acknowledged."""
+        alarm = self._alarms.get(id_)
+        if alarm is None or not alarm.acknowledged:
+            return None
+        if not alarm.confirmed:
+            alarm = msgspec.structs.replace(alarm, confirmed_ns=max(utc_ns, 1), confirmed_by=user)
+            self._alarms[id_] = alarm
+        return alarm
+
     def _trim(self) -> None:
         ended = [alarm for alarm in self._alarms.values() if not alarm.active]
         for alarm in sorted(ended, key=lambda one: one.id)[: max(len(ended) - self._historic, 0)]:

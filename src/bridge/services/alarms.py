@@ -24,6 +24,8 @@ from bridge.services.events import EventLog
 # Seconds between two looks at running delays
 _LOOK_S = 1.0
 Changed = Callable[[Alarm], None]
+# (alarm, user, UTC ns) -> the alarm as it then is, None for one that cannot be
+Note = Callable[[int, str, int], Alarm | None]
 
 
 @dataclass(slots=True)
@@ -102,16 +104,23 @@ class AlarmService:
 
     async def acknowledge(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
         """Acknowledge an alarm by its id; who was first stays."""
+        return self._noted(alarm, origin, deadline_ns, self._list.acknowledge, "acknowledged")
+
+    async def confirm(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
+        """Confirm an acknowledged alarm by its id; who was first stays."""
+        return self._noted(alarm, origin, deadline_ns, self._list.confirm, "confirmed")
+
+    def _noted(self, alarm: int, origin: Origin, deadline_ns: int, note: Note, what: str) -> CommandResult:
         if self._clock.monotonic_ns() >= deadline_ns:
             return CommandResult(Outcome.TIMED_OUT)
         before = self._list.get(alarm)
         user = origin.user or origin.peer or origin.protocol
-        now = self._list.acknowledge(alarm, user, self._clock.utc_ns())
+        now = note(alarm, user, self._clock.utc_ns())
         if before is None or now is None:
             return CommandResult(Outcome.OUT_OF_RANGE)
         if now != before:
             # A-11
-            text = f"{now.label} acknowledged through {origin.protocol}"
+            text = f"{now.label} {what} through {origin.protocol}"
             self._events.record(
                 EventKind.ACKNOWLEDGE, now.priority, text, device=now.device, index=now.index, user=user
             )

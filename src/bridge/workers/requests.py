@@ -101,10 +101,11 @@ class Requests:
                 granted = Grant.COMMANDS in self._needs.grants and command.index in self._needs.points
                 doing = partial(self._services.commands.submit, command)
                 self._command(id_, command.deadline_ns, granted and self._is_own(command.origin), doing)
-            case wire.Acknowledge():
+            case wire.Acknowledge() | wire.Confirm():
                 granted = Grant.ALARMS | Grant.COMMANDS in self._needs.grants and self._is_own(asked.origin)
-                acknowledge = self._services.alarms.acknowledge
-                doing = partial(acknowledge, asked.alarm, asked.origin, asked.deadline_ns)
+                alarms = self._services.alarms
+                note = alarms.acknowledge if isinstance(asked, wire.Acknowledge) else alarms.confirm
+                doing = partial(note, asked.alarm, asked.origin, asked.deadline_ns)
                 self._command(asked.id, asked.deadline_ns, granted, doing)
             case wire.LoginRequest():
                 self._login(asked)

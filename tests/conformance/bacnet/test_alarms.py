@@ -1,9 +1,8 @@
 """Alarms of the bridge as BACnet events: state, notifications, what waits for an acknowledgement, who may give it"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,9 +10,10 @@ import pytest
 from rusty_bacnet import BACnetClient, BACnetTimeStamp, EventState, ObjectIdentifier, ObjectType
 
 from bridge.core.alarm import Alarm
-from bridge.core.command import CommandResult, Origin, Outcome
+from bridge.core.command import Outcome
 from tests.support.bacnet_client import Client, confirmed, object_id, read, subscribe, tagged, value_of
 from tests.support.bacnet_site import DEVICE_ID, Served, served, site
+from tests.support.kept_alarms import Alarms
 from tests.support.modbus_site import NOW_NS
 from tests.support.workers import spare_ports
 
@@ -23,35 +23,6 @@ VOLTAGE = "m1.voltage_l1"
 # event notification services and BACnetEventState
 CONFIRMED, UNCONFIRMED = 2, 3
 OFFNORMAL, HIGH_LIMIT, LOW_LIMIT, NORMAL = 2, 3, 4, 0
-
-
-@dataclass
-class Alarms:
-    """AlarmPort: what the core would hold. `outcome`: of an acknowledgement."""
-
-    outcome: Outcome = Outcome.DONE
-    kept: dict[int, Alarm] = field(default_factory=dict)
-    listeners: list[Callable[[Alarm], None]] = field(default_factory=list)
-    asked: list[tuple[int, Origin]] = field(default_factory=list)
-
-    def alarms(self) -> Sequence[Alarm]:
-        return [self.kept[id_] for id_ in sorted(self.kept)]
-
-    def subscribe(self, deliver: Callable[[Alarm], None]) -> Callable[[], None]:
-        self.listeners.append(deliver)
-        return lambda: self.listeners.remove(deliver)
-
-    async def acknowledge(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
-        del deadline_ns
-        self.asked.append((alarm, origin))
-        if self.outcome is Outcome.DONE:
-            self.put(msgspec.structs.replace(self.kept[alarm], acknowledged_ns=NOW_NS + 5 * 10**9))
-        return CommandResult(self.outcome)
-
-    def put(self, alarm: Alarm) -> None:
-        self.kept[alarm.id] = alarm
-        for deliver in list(self.listeners):
-            deliver(alarm)
 
 
 def alarm_of(point: str, priority: int = 200, *, id_: int = 1, limit: float | None = 220.0) -> Alarm:

@@ -63,6 +63,20 @@ def opcua_call(meter: ua.NodeId) -> Any:
     return made
 
 
+def opcua_note(method: int) -> Callable[[ua.NodeId], Any]:
+    """Acknowledge or Confirm of an alarm: out of the box refused before anybody looks which."""
+
+    def request(meter: ua.NodeId) -> Any:
+        made = ua.CallRequest()
+        condition = ua.NodeId(f"{meter.Identifier}/communication_loss", 2)
+        event = ua.Variant(bytes(9), ua.VariantType.ByteString)
+        comment = ua.Variant(ua.LocalizedText("seen"), ua.VariantType.LocalizedText)
+        made.Parameters.MethodsToCall = [ua.CallMethodRequest(condition, ua.NodeId(method), [event, comment])]
+        return made
+
+    return request
+
+
 OPCUA = (
     opcua_attempt(
         "write setting",
@@ -78,6 +92,8 @@ OPCUA = (
         "write ratio", opcua_write("ct_primary_rating", 100.0, ua.VariantType.Double), ("landlord.ct_primary_rating",)
     ),
     opcua_attempt("call", opcua_call, ("landlord.reset_demand_peak",)),
+    opcua_attempt("acknowledge", opcua_note(9111), ("Acknowledge landlord/communication_loss",)),
+    opcua_attempt("confirm", opcua_note(9113), ("Confirm landlord/communication_loss",)),
     opcua_attempt("add nodes", lambda meter: ua.AddNodesRequest(), ("AddNodes",)),
     opcua_attempt("delete nodes", lambda meter: ua.DeleteNodesRequest(), ("DeleteNodes",)),
     opcua_attempt("add references", lambda meter: ua.AddReferencesRequest(), ("AddReferences",)),

@@ -194,6 +194,24 @@ async def test_an_acknowledgement_notes_who_and_when_and_the_first_stays() -> No
     )
 
 
+async def test_an_acknowledged_alarm_can_be_confirmed_and_the_first_stays() -> None:
+    bench = Bench(over_voltage=HIGH_VOLTAGE)
+    bench.value(V1, 251.0)
+    (alarm,) = bench.service.alarms()
+    deadline_ns = bench.clock.monotonic + SECOND
+    early = await bench.service.confirm(alarm.id, SOMEBODY, deadline_ns)
+    unseen = bench.service.alarms()[0]
+    await bench.acknowledge(alarm.id)
+    outcome = await bench.service.confirm(alarm.id, SOMEBODY, deadline_ns)
+    again = await bench.service.confirm(alarm.id, Origin("web", "", "ben"), deadline_ns)
+
+    (now,) = bench.service.alarms()
+    assert (early.outcome, unseen.confirmed) == (Outcome.OUT_OF_RANGE, False)
+    assert (outcome.outcome, again.outcome) == (Outcome.DONE, Outcome.DONE)
+    assert (now.confirmed, now.confirmed_by) == (True, "anna")
+    assert bench.events.events()[-1].text == "over_voltage confirmed through bacnet"
+
+
 async def test_an_alarm_that_is_not_kept_or_a_late_request_acknowledges_nothing() -> None:
     bench = Bench(over_voltage=HIGH_VOLTAGE)
     bench.value(V1, 251.0)

@@ -30,6 +30,7 @@ class FakeAlarms:
     def __init__(self, alarms: Sequence[Alarm]) -> None:
         self.list = list(alarms)
         self.seen: list[tuple[int, Origin]] = []
+        self.confirmed: list[tuple[int, Origin]] = []
 
     def alarms(self) -> Sequence[Alarm]:
         return self.list
@@ -39,6 +40,10 @@ class FakeAlarms:
 
     async def acknowledge(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
         self.seen.append((alarm, origin))
+        return CommandResult(Outcome.DONE)
+
+    async def confirm(self, alarm: int, origin: Origin, deadline_ns: int) -> CommandResult:
+        self.confirmed.append((alarm, origin))
         return CommandResult(Outcome.DONE)
 
 
@@ -150,6 +155,16 @@ async def test_an_acknowledgement_reaches_the_core_with_who_it_was(make: Callabl
     result = await worker.alarms.acknowledge(1, ORIGIN, pair.clock.monotonic_ns() + S)
 
     assert (result.outcome, pair.port.seen) == (Outcome.DONE, [(1, ORIGIN)])
+
+
+async def test_a_confirmation_reaches_the_core_with_who_it_was(make: Callable[..., Pair]) -> None:
+    pair = make([alarm(1)])
+    worker = pair.listen()
+    await worker.loaded.wait()
+
+    result = await worker.alarms.confirm(1, ORIGIN, pair.clock.monotonic_ns() + S)
+
+    assert (result.outcome, pair.port.seen, pair.port.confirmed) == (Outcome.DONE, [], [(1, ORIGIN)])
 
 
 async def test_to_see_alarms_is_no_right_to_acknowledge_them(make: Callable[..., Pair]) -> None:

@@ -59,11 +59,15 @@ GOLDEN = {
     # came with the grant ALARMS; no other worker sees them
     "alarms": (
         wire.Alarms([Alarm(7, "over", "Over", "m", 3, 150, 1)]),
-        "0000001c920e919e07a46f766572a44f766572a16d03cc96010000c0c0c000a0",
+        "00000020920e91dc001007a46f766572a44f766572a16d03cc96010000c0c0c000a000a0",
     ),
     "acknowledge": (
         wire.Acknowledge(4, 7, ORIGIN, 5),
         "0000001b951c040793a4646e7033ae31302e302e302e373a3230303030a005",
+    ),
+    "confirm": (
+        wire.Confirm(4, 7, ORIGIN, 5),
+        "0000001b9521040793a4646e7033ae31302e302e302e373a3230303030a005",
     ),
     # came with the grant OPERATIONS; no other worker sees them
     "question": (

@@ -29,7 +29,7 @@ _OUTCOMES = {
     Outcome.DEVICE_REFUSED: _codes.BadDeviceFailure,
 }
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-_MAY_CALL = frozenset({Role.OPERATOR, Role.ENGINEER})
+MAY_CALL = frozenset({Role.OPERATOR, Role.ENGINEER})
 _MAY_WRITE = frozenset({Role.ENGINEER})
 
 
@@ -95,7 +95,7 @@ class Commands:
             return _codes.BadNodeIdUnknown
         if not self._model.writable(definition.index):
             return _codes.BadNotExecutable
-        if self._users.role_of(user) not in _MAY_CALL:
+        if self._users.role_of(user) not in MAY_CALL:
             return _codes.BadUserAccessDenied
         arguments = method.InputArguments or []
         wanted = 0 if definition.kind is Kind.BINARY else 1

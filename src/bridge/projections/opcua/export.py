@@ -11,6 +11,7 @@ from bridge.core.ports import SiteFacts
 from bridge.projections.opcua.model import Model
 from bridge.projections.opcua.nodes import (
     HAS_TYPE_DEFINITION,
+    SUBSCRIBE_TO_EVENTS,
     Argument,
     EnumValues,
     Localized,
@@ -21,6 +22,7 @@ from bridge.projections.opcua.nodes import (
     Reference,
     Static,
     StringList,
+    access_of,
 )
 from bridge.projections.opcua.plan import NAMESPACE, Plan
 from bridge.projections.opcua.units import EngineeringUnits
@@ -29,7 +31,6 @@ FILE_NAME = "meterbridge.NodeSet2.xml"
 _TYPES = "http://opcfoundation.org/UA/2008/02/Types.xsd"
 # In the file our namespace is the first after that of OPC UA itself.
 _OURS = 1
-_CURRENT_READ, _READ_WRITE = 1, 3
 # Of the shape of the model; it does not move with the site.
 _VERSION = 'Version="1.0.0" PublicationDate="2026-11-20T00:00:00Z"'
 # The oldest base that has every type used here (AnalogUnitType came with 1.04).
@@ -72,10 +73,12 @@ def _element(node: Node, references: list[Reference]) -> str:
     parent = next(reference.target for reference in references if not reference.forward)
     attributes += f" ParentNodeId={quoteattr(_id(parent.identifier))}"
     if head.node_class is NodeClass.VARIABLE:
-        access = _READ_WRITE if node.writable else _CURRENT_READ
-        attributes += f' DataType="i={node.data_type}" ValueRank="{node.value_rank}" AccessLevel="{access}"'
+        attributes += f' DataType="i={node.data_type}" ValueRank="{node.value_rank}" AccessLevel="{access_of(node)}"'
+        attributes += ' Historizing="true"' if node.historizing else ""
     if head.node_class is NodeClass.METHOD and not node.writable:
         attributes += ' Executable="false" UserExecutable="false"'
+    if head.node_class is NodeClass.OBJECT:
+        attributes += f' EventNotifier="{SUBSCRIBE_TO_EVENTS}"'
     body = f"    <DisplayName>{escape(head.display)}</DisplayName>\n"
     if node.description:
         body += f"    <Description>{escape(node.description)}</Description>\n"

@@ -73,7 +73,7 @@ class Image:
         have = known.get(slot)
         if have is not None and have[0] is sample:
             return have[1]
-        made = self._encode(slot, sample, timestamps)
+        made = self.encode(slot, sample, timestamps)
         known[slot] = (sample, made)
         return made
 
@@ -86,7 +86,7 @@ class Image:
             if have is not None and have[0] is sample:
                 add(have[1])
             else:
-                made = self._encode(slot, sample, timestamps)
+                made = self.encode(slot, sample, timestamps)
                 known[slot] = (sample, made)
                 add(made)
         if not has_server_time(timestamps):
@@ -144,7 +144,8 @@ class Image:
             for watcher in self._watchers.get(index, ()):
                 watcher.mark()
 
-    def _encode(self, slot: int, sample: Sample, timestamps: int) -> bytes:
+    def encode(self, slot: int, sample: Sample, timestamps: int) -> bytes:
+        """Return any sample of a slot, of now or of the past, as a DataValue without its server time."""
         if sample.value is None:
             status = status_of(sample.quality, has_value=False)
             return data_value(NULL_VARIANT, status, sample.source_ns, timestamps)

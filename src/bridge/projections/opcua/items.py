@@ -7,14 +7,19 @@ from asyncua import ua
 from asyncua.server.address_space import AddressSpace
 from asyncua.server.monitored_item_service import MonitoredItemService
 from asyncua.ua.ua_binary import nodeid_to_binary
-from asyncua.ua.uaprotocol_auto import DataChangeFilter
+from asyncua.ua.uaprotocol_auto import DataChangeFilter, EventFilterResult
 
 from bridge.core.clock import Clock
 from bridge.core.point import Kind
 from bridge.projections.opcua.binary import U4
+from bridge.projections.opcua.conditions import Conditions
+from bridge.projections.opcua.event_filter import compiled
+from bridge.projections.opcua.event_items import ITEMS_MOST as EVENT_ITEMS_MOST
+from bridge.projections.opcua.event_items import EventItem
 from bridge.projections.opcua.image import Image
 from bridge.projections.opcua.plan import Limits
 from bridge.projections.opcua.sampling import DISABLED, STATUS_VALUE, Group, Item, Outbox
+from bridge.projections.opcua.status import GOOD
 
 _codes = ua.StatusCodes
 # Sampling intervals are multiples of this, so that items share ticks. Milliseconds.
@@ -43,11 +48,15 @@ class Owner(Outbox, Protocol):
 class Items(MonitoredItemService):
     """Loop thread only."""
 
-    def __init__(self, owner: Any, aspace: AddressSpace, image: Image, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, owner: Any, aspace: AddressSpace, image: Image, clock: Clock, limits: Limits, conditions: Conditions
+    ) -> None:
         super().__init__(owner, aspace)
+        self._conditions = conditions
         self._owner: Owner = owner
         self._image, self._clock, self._limits = image, clock, limits
         self.points: dict[int, Item] = {}
+        self.events: dict[int, EventItem] = {}
 
     async def create_monitored_items(
         self, params: ua.CreateMonitoredItemsParameters
@@ -55,10 +64,13 @@ class Items(MonitoredItemService):
         results: list[ua.MonitoredItemCreateResult] = []
         timestamps = int(params.TimestampsToReturn)
         for request in params.ItemsToCreate:
-            if len(self.points) + len(self._monitored_items) >= self._limits.items:
+            if len(self.points) + len(self._monitored_items) + len(self.events) >= self._limits.items:
                 results.append(_refused(_codes.BadTooManyMonitoredItems))
                 continue
             wanted = request.ItemToMonitor
+            if wanted.AttributeId == ua.AttributeIds.EventNotifier:
+                results.append(self._create_events(request))
+                continue
             slot = None
             if wanted.AttributeId == ua.AttributeIds.Value and not wanted.IndexRange and not wanted.DataEncoding.Name:
                 slot = self._image.find(bytes(nodeid_to_binary(wanted.NodeId)))
@@ -72,7 +84,7 @@ class Items(MonitoredItemService):
         return results
 
     def delete_all_monitored_items(self) -> None:
-        self.delete_monitored_items([*self.points, *self._monitored_items])
+        self.delete_monitored_items([*self.points, *self.events, *self._monitored_items])
 
     async def datachange_callback(self, handle: int, value: ua.DataValue, error: ua.StatusCode | None = None) -> None:
         """As the library's, but against the value reported last, and without a deep copy of every value."""
@@ -104,6 +116,36 @@ class Items(MonitoredItemService):
         return ua.MonitoredItemCreateResult(
             MonitoredItemId=number, RevisedSamplingInterval=item.interval_ms, RevisedQueueSize=size
         )
+
+    def _create_events(self, request: Any) -> ua.MonitoredItemCreateResult:
+        node_id = request.ItemToMonitor.NodeId
+        try:
+            device = self._conditions.notifier(node_id)
+        except LookupError:
+            known = node_id in self.aspace
+            return _refused(_codes.BadAttributeIdInvalid if known else _codes.BadNodeIdUnknown)
+        if len(self.events) >= EVENT_ITEMS_MOST:
+            return _refused(_codes.BadTooManyMonitoredItems)
+        item = self._conditions.item(device)
+        code, size, told = self._configure_events(item, request.RequestedParameters)
+        if code:
+            item.close()
+            return ua.MonitoredItemCreateResult(StatusCode=ua.StatusCode(code), FilterResult=told)
+        self._monitored_item_counter += 1
+        number = self._monitored_item_counter
+        self.events[number] = item
+        item.set_mode(int(request.MonitoringMode))
+        return ua.MonitoredItemCreateResult(MonitoredItemId=number, RevisedQueueSize=size, FilterResult=told)
+
+    def _configure_events(self, item: EventItem, params: Any) -> tuple[int, int, EventFilterResult]:
+        """Return the StatusCode, the revised queue size, and what becomes of each part of the filter."""
+        found, told = compiled(params.Filter)
+        if found is None:
+            return _codes.BadEventFilterInvalid, 0, told
+        # 0 is as many as the server likes (OPC 10000-4, 7.21)
+        size = min(int(params.QueueSize) or self._limits.queue, self._limits.queue)
+        item.configure(params.ClientHandle, found, size, discard_oldest=bool(params.DiscardOldest))
+        return GOOD, size, told
 
     def _configure(self, item: Item, params: Any) -> int:
         """Return the revised queue size. Raises: Refused."""
@@ -155,7 +197,12 @@ class Items(MonitoredItemService):
         return min(trigger, STATUS_VALUE), width
 
     def _modify_monitored_item(self, params: Any) -> ua.MonitoredItemModifyResult:
-        item = self.points.get(params.MonitoredItemId)
+        item, events = self.points.get(params.MonitoredItemId), self.events.get(params.MonitoredItemId)
+        if events is not None:
+            code, size, told = self._configure_events(events, params.RequestedParameters)
+            return ua.MonitoredItemModifyResult(
+                StatusCode=ua.StatusCode(code), RevisedQueueSize=size, FilterResult=told
+            )
         if item is None:
             if params.MonitoredItemId in self._monitored_items:
                 return super()._modify_monitored_item(params)
@@ -167,13 +214,17 @@ class Items(MonitoredItemService):
         return ua.MonitoredItemModifyResult(RevisedSamplingInterval=item.interval_ms, RevisedQueueSize=size)
 
     async def _set_monitoring_mode(self, mode: ua.MonitoringMode, mid: int) -> ua.StatusCode:
-        item = self.points.get(mid)
+        item = self.points.get(mid) or self.events.get(mid)
         if item is None:
             return await super()._set_monitoring_mode(mode, mid)
         item.set_mode(int(mode))
         return ua.StatusCode()
 
     def _delete_monitored_items(self, mid: int) -> ua.StatusCode:
+        events = self.events.pop(mid, None)
+        if events is not None:
+            events.close()
+            return ua.StatusCode()
         item = self.points.pop(mid, None)
         if item is None:
             return super()._delete_monitored_items(mid)

@@ -6,7 +6,7 @@ from bridge.core.errors import ProjectionError
 from bridge.core.point import PointDef, Role
 from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts
 from bridge.core.rules import Rules
-from bridge.projections.opcua.plan import Admission, Plan
+from bridge.projections.opcua.plan import Acknowledging, Admission, Plan
 from bridge.projections.opcua.settings import Access, Mapping, Override, Range, Rule
 
 __all__ = ["Mapping", "Plan", "project"]
@@ -52,8 +52,11 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         users=mapping.users,
         limits=mapping.limits,
         write_timeout_s=mapping.write_timeout_s,
+        acknowledging=mapping.alarms.acknowledge,
     )
-    grants = Grant.COMMANDS if writable else Grant.NOTHING
+    grants = Grant.HISTORY | Grant.ALARMS
+    if writable or mapping.alarms.acknowledge is not Acknowledging.REFUSED:
+        grants |= Grant.COMMANDS
     url = f"opc.tcp://{mapping.listener.bind}:{mapping.listener.port}"
     return Projected(
         plan,

@@ -17,10 +17,12 @@ from bridge.projections.opcua.nodes import (
     BASE_OBJECT_TYPE,
     FOLDER_TYPE,
     HAS_COMPONENT,
+    HAS_NOTIFIER,
     HAS_PROPERTY,
     HAS_TYPE_DEFINITION,
     OBJECTS_FOLDER,
     ORGANIZES,
+    SERVER,
     Argument,
     EnumValues,
     Head,
@@ -54,6 +56,7 @@ _TYPE_NAMES = {
     11238: ("MultiStateValueDiscreteType", NodeClass.VARIABLE_TYPE),
 }
 _OBJECTS = Head(OBJECTS_FOLDER, NodeClass.OBJECT, 0, "Objects", "Objects", FOLDER_TYPE)
+_SERVER = Head(SERVER, NodeClass.OBJECT, 0, "Server", "Server", 2004)
 _ROOT = Head(ROOT, NodeClass.OBJECT, NAMESPACE_INDEX, "Meters", "Meters", FOLDER_TYPE)
 # Identity points whose text is also a property of the meter object.
 _NAMEPLATE = {"SerialNumber": "serial_number", "SoftwareRevision": "firmware_version"}
@@ -82,13 +85,24 @@ class Model:
         """Devices that show a point, in the order of the site."""
         return list(self._of_device)
 
+    def has_meter(self, name: str) -> bool:
+        return name in self._of_device
+
+    def shows(self, index: int) -> bool:
+        """Tell whether a point is one of those shown."""
+        try:
+            return self.definition(index).id in self.index_of
+        except KeyError:
+            return False
+
     def identifiers(self) -> Iterator[str]:
         """Every node of ours, parents before children."""
         pending = [ROOT]
         while pending:
             identifier = pending.pop()
             yield identifier
-            below = [r.target.identifier for r in self.references(identifier) or () if r.forward]
+            references = [r for r in self.references(identifier) or () if r.forward and r.type != HAS_NOTIFIER]
+            below = [r.target.identifier for r in references]
             pending += [name for name in reversed(below) if isinstance(name, str)]
 
     def slot(self, identifier: str) -> int | None:
@@ -137,6 +151,10 @@ class Model:
         if node.head.type_definition:
             found.append(Reference(HAS_TYPE_DEFINITION, True, _type_head(node.head.type_definition)))
         found.append(Reference(how, False, parent))
+        if identifier == ROOT:
+            found.append(Reference(HAS_NOTIFIER, False, _SERVER))
+        elif identifier in self._of_device:
+            found.append(Reference(HAS_NOTIFIER, False, _ROOT))
         return found
 
     def command_of(self, identifier: str) -> PointDef | None:
@@ -165,6 +183,7 @@ class Model:
         if identifier == ROOT:
             for device in self._of_device:
                 yield ORGANIZES, self._meter(device)
+                yield HAS_NOTIFIER, self._meter(device)
             return
         device, _, rest = identifier.partition(".")
         if not rest:
@@ -241,7 +260,13 @@ class Model:
         shape = shape_of(definition)
         may = definition.index in self._writable and definition.role is Role.SETTING
         return Node(
-            _point_head(definition), _described(definition), shape.data_type, slot=2 * definition.index, writable=may
+            _point_head(definition),
+            _described(definition),
+            shape.data_type,
+            slot=2 * definition.index,
+            writable=may,
+            # every accumulator has a load profile
+            historizing=definition.kind is Kind.ACCUMULATOR,
         )
 
     def _parts(self, definition: PointDef) -> list[str]:
@@ -272,7 +297,8 @@ class Model:
             shape, slot = companion[1], 2 * definition.index + 1
             namespace = 0 if shape.type_definition == PROPERTY else NAMESPACE_INDEX
             head = Head(identifier, NodeClass.VARIABLE, namespace, suffix, suffix, shape.type_definition)
-            return Node(head, data_type=shape.data_type, slot=slot)
+            historizing = definition.kind is Kind.ACCUMULATOR
+            return Node(head, data_type=shape.data_type, slot=slot, historizing=historizing)
         name = suffix.rpartition(".")[2]
         namespace = NAMESPACE_INDEX if name == "Resolution" else 0
         return _property_node(_property_head(identifier, namespace, name), self._property(definition, suffix))

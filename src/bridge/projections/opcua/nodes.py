@@ -7,13 +7,15 @@ from typing import NamedTuple
 from bridge.projections.opcua.units import EngineeringUnits
 
 # Reference types (OPC 10000-5, 11)
-ORGANIZES, HAS_TYPE_DEFINITION, HAS_PROPERTY, HAS_COMPONENT = 35, 40, 46, 47
-OBJECTS_FOLDER = 85
+ORGANIZES, HAS_TYPE_DEFINITION, HAS_PROPERTY, HAS_COMPONENT, HAS_NOTIFIER = 35, 40, 46, 47, 48
+OBJECTS_FOLDER, SERVER = 85, 2253
 FOLDER_TYPE, BASE_OBJECT_TYPE = 61, 58
 # Data types of properties
 BOOLEAN, INT32, STRING, LOCALIZED_TEXT, RANGE, EU_INFORMATION, ENUM_VALUE, ARGUMENT = 1, 6, 12, 21, 884, 887, 7594, 296
 SCALAR, ONE_DIMENSION = -1, 1
 NO_SLOT = -1
+SUBSCRIBE_TO_EVENTS = 1
+CURRENT_READ, CURRENT_WRITE, HISTORY_READ = 1, 2, 4
 
 
 class NodeClass(enum.IntEnum):
@@ -85,7 +87,10 @@ Static = str | int | bool | Localized | Range | LocalizedList | StringList | Enu
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`slot`: where its value is in the image, NO_SLOT = `value` or none. `writable`: or, for a method, executable."""
+    """
+    `slot`: where its value is in the image, NO_SLOT = `value` or none. `writable`: or, for a method, executable.
+    `historizing`: whether it is recorded as far as the worker knows; what the site records besides has a past as well.
+    """
 
     head: Head
     description: str = ""
@@ -94,6 +99,12 @@ class Node:
     slot: int = NO_SLOT
     value: Static | None = None
     writable: bool = False
+    historizing: bool = False
+
+
+def access_of(node: Node) -> int:
+    """Return AccessLevel (OPC 10000-3, 8.57): what shows a sample has a past."""
+    return CURRENT_READ | (CURRENT_WRITE if node.writable else 0) | (HISTORY_READ if node.slot != NO_SLOT else 0)
 
 
 def data_type_of(value: Static) -> int:

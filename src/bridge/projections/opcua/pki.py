@@ -3,7 +3,7 @@ The folder of certificates below the state directory: pure file work, no protoco
 
     pki/own/certificate.der  key.pem     the server's own, made at the first start
     pki/trusted/*.der                    clients that may come in, or authorities that vouch for them
-    pki/rejected/*.der                   the last ones that were turned away: move one to `trusted` to let it in
+    pki/rejected/*.der                   the last ones that were turned away, for `meterbridge tls trust`
 """
 
 import hashlib
@@ -65,14 +65,6 @@ class Pki:
             old.unlink(missing_ok=True)
         path.write_bytes(der)
 
-    def trust(self, name: str) -> Path:
-        """Move a rejected certificate, by the beginning of its thumbprint. Raises: LookupError, OSError."""
-        found = [path for path in self.rejected.glob("*.der") if path.name.startswith(name.lower())]
-        if len(found) != 1:
-            raise LookupError(f"expected one rejected certificate beginning with {name}, found {len(found)}")
-        self.trusted.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return found[0].rename(self.trusted / found[0].name)
-
     def is_trusted(self, der: bytes) -> bool:
         """
         Tell whether the certificate is in `trusted`, or signed by an authority that is.
@@ -81,7 +73,7 @@ class Pki:
         """
         certificate = x509.load_der_x509_certificate(der)
         for path in self.trusted.iterdir():
-            if path.suffix not in (".der", ".pem", ".crt") or path.stat().st_size > CERTIFICATE_MOST:
+            if path.suffix not in (".der", ".pem", ".crt", ".cer") or path.stat().st_size > CERTIFICATE_MOST:
                 continue
             try:
                 known = load(path.read_bytes())

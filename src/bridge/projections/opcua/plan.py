@@ -44,6 +44,17 @@ class Admission(enum.Enum):
     ALLOWED = "allowed"
 
 
+class Acknowledging(enum.Enum):
+    """
+    Whether operators and engineers may acknowledge alarms here, the policy of the bridge permitting. CONFIRMED: they
+    also confirm them, and an alarm that nobody has confirmed stays.
+    """
+
+    REFUSED = "refused"
+    ALLOWED = "allowed"
+    CONFIRMED = "confirmed"
+
+
 Thumbprint = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{40}$")]
 PasswordHash = Annotated[str, msgspec.Meta(pattern=r"^\$argon2(id|i|d)\$", max_length=400)]
 UserName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -105,3 +116,4 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     users: dict[str, User] = {}
     limits: Limits = Limits()
     write_timeout_s: float = 5.0
+    acknowledging: Acknowledging = Acknowledging.REFUSED

@@ -26,6 +26,8 @@ _BROWSE_HEAD = struct.Struct("<qIIi")
 MOST_NODES = 10_000
 # Bytes of request and reply that the caches may hold.
 READ_CACHE, BROWSE_CACHE = 2 << 20, 4 << 20
+# Requests seen once that are remembered, to know the second time.
+_ONCE_MOST = 1024
 _VALUE = 13
 # AttributeId Value, no IndexRange, no DataEncoding: null and empty strings are the same.
 _ITEM_ENDS = frozenset(
@@ -43,20 +45,30 @@ Subtypes = Callable[[bytes, bool], "frozenset[int] | None"]
 
 
 class Cache(dict[bytes, T], Generic[T]):
-    """Bounded in bytes: emptied when it would hold more."""
+    """Bounded in bytes: emptied when it would hold more. What was asked for only once is not kept."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most, self._bytes = most, 0
+        self._once = set[int]()
 
     def put(self, key: bytes, value: T, size: int) -> None:
-        if size > self._most // 8:
+        if size > self._most // 8 or not self._again(hash(key)):
             return
         if self._bytes + size > self._most:
             self.clear()
             self._bytes = 0
         self._bytes += size
         self[key] = value
+
+    def _again(self, mark: int) -> bool:
+        if mark in self._once:
+            self._once.discard(mark)
+            return True
+        if len(self._once) >= _ONCE_MOST:
+            self._once.clear()
+        self._once.add(mark)
+        return False
 
 
 class Read(NamedTuple):

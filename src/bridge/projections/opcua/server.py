@@ -15,12 +15,14 @@ from asyncua.server.binary_server_asyncio import BinaryServer
 
 from bridge.core.listener import Listener
 from bridge.core.ports import Listening, Projection, ProjectionContext
-from bridge.projections.opcua import probe
+from bridge.projections.opcua import capabilities, probe
 from bridge.projections.opcua.attributes import Attributes
 from bridge.projections.opcua.binary import ticks
 from bridge.projections.opcua.channel import Channel
 from bridge.projections.opcua.commands import Commands
+from bridge.projections.opcua.conditions import Conditions, Powers
 from bridge.projections.opcua.doors import Doors, Users, set_up
+from bridge.projections.opcua.history import Histories
 from bridge.projections.opcua.image import Image
 from bridge.projections.opcua.model import Model
 from bridge.projections.opcua.pki import Pki
@@ -74,7 +76,9 @@ class Server:
         image = Image(ctx.points, model, asyncio.get_running_loop().call_soon)
         try:
             library, binary = await _library(ctx, plan, model, image)
+            await capabilities.say(library)
             await library.iserver.start()
+            library.iserver.nodes.settled = True
             doors = Doors(Pki(Path(ctx.state_dir) / "pki"), ctx.clock, ctx.counters)
             subtypes = Subtypes(library.iserver.view_service)
             services = Services(
@@ -118,10 +122,13 @@ async def _library(ctx: ProjectionContext, plan: Plan, model: Model, image: Imag
     inner.max_pending_activation_seconds = plan.listener.first_message_s
     inner.max_connections, inner.max_monitored_item_queue_size = _CONNECTIONS, limits.queue
     inner.allow_remote_admin = False
-    tools = SubscriptionTools(image, ctx.clock, ctx.counters, limits, silence_ms / 2)
+    powers = Powers(users, ctx.refusals, ctx.counters, plan.acknowledging, plan.write_timeout_s)
+    conditions = inner.conditions = Conditions(ctx.alarms, model, image, ctx.clock, powers)
+    tools = SubscriptionTools(image, conditions, ctx.clock, ctx.counters, limits, silence_ms / 2)
     inner.subscription_service = Subscriptions(inner.aspace, inner, tools)
     inner.attribute_service = Attributes(inner.aspace, ctx.clock.utc_ns)
     inner.commands = Commands(model, ctx.commands, users, ctx.clock, ctx.counters, plan.write_timeout_s, ctx.refusals)
+    inner.histories = Histories(ctx.history, image)
     library = Library(iserver=inner)
     library.name, library.manufacturer_name = plan.application_name, "meterbridge"
     library.product_uri, library._application_uri = "urn:meterbridge", plan.application_uri

@@ -9,12 +9,14 @@ from asyncua.common.utils import ServiceError
 from asyncua.server.internal_session import InternalSession
 
 from bridge.projections.opcua.commands import Commands
+from bridge.projections.opcua.conditions import ACKNOWLEDGE, CONFIRM, REFRESH, REFRESH_2, Conditions
+from bridge.projections.opcua.history import Histories, Reading
 from bridge.projections.opcua.plan import NAMESPACE_INDEX
+from bridge.projections.opcua.rests import Rests
+from bridge.projections.opcua.subscription import Subscription
 
 # OPC 10000-4, 5.7.2.1: the token must not be guessable.
 _TOKEN_BYTES = 32
-# Continuation points of one session, the newest; references of a node are shared, so that one is small.
-_RESTS, _POINT_BYTES = 100, 8
 
 
 class Session(InternalSession):
@@ -26,11 +28,14 @@ class Session(InternalSession):
     channel: object | None = None
     # given by the server that makes the session
     commands: Commands
+    histories: Histories
+    conditions: Conditions
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        # what BrowseNext asks for, by continuation point
-        self._rest: dict[bytes, tuple[list[ua.ReferenceDescription], int]] = {}
+        # what BrowseNext asks for: references of a node are shared, so that one is small
+        self._rests = Rests[tuple[list[ua.ReferenceDescription], int]]()
+        self._readings = Rests[Reading]()
         if self.external:
             self.iserver.unregister_external_session(self)
             self.auth_token = ua.NodeId(secrets.token_bytes(_TOKEN_BYTES), 0)
@@ -54,7 +59,7 @@ class Session(InternalSession):
     async def browse_next(self, parameters: ua.BrowseNextParameters) -> list[ua.BrowseResult]:
         results: list[ua.BrowseResult] = []
         for point in parameters.ContinuationPoints or ():
-            result, kept = ua.BrowseResult(), self._rest.pop(bytes(point or b""), None)
+            result, kept = ua.BrowseResult(), self._rests.take(bytes(point or b""))
             if kept is None:
                 result.StatusCode = ua.StatusCode(ua.StatusCodes.BadContinuationPointInvalid)
             elif not parameters.ReleaseContinuationPoints:
@@ -65,12 +70,8 @@ class Session(InternalSession):
     def _cut(self, result: ua.BrowseResult, references: list[ua.ReferenceDescription], most: int) -> None:
         """Give the first `most`, and keep the rest under a name that only this session knows."""
         result.References = references[:most]
-        if len(references) <= most:
-            return
-        while len(self._rest) >= _RESTS:
-            self._rest.pop(next(iter(self._rest)))
-        result.ContinuationPoint = secrets.token_bytes(_POINT_BYTES)
-        self._rest[result.ContinuationPoint] = (references[most:], most)
+        if len(references) > most:
+            result.ContinuationPoint = self._rests.put((references[most:], most))
 
     def owns(self, subscription_id: int) -> bool:
         subscription = self.subscription_service.subscriptions.get(subscription_id)
@@ -89,11 +90,34 @@ class Session(InternalSession):
     async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         results: list[ua.CallMethodResult] = []
         for method in params:
+            number = method.MethodId.Identifier if not method.MethodId.NamespaceIndex else None
             if method.MethodId.NamespaceIndex == NAMESPACE_INDEX:
                 results.append(await self.commands.call(method, self.user, self.peer))
+            elif number in (REFRESH, REFRESH_2):
+                results.append(ua.CallMethodResult(StatusCode=ua.StatusCode(self._refresh(method))))
+            elif number in (ACKNOWLEDGE, CONFIRM):
+                results.append(await self.conditions.call(method, self.user, self.peer))
             else:
                 results += await super().call([method])
         return results
+
+    def _refresh(self, method: ua.CallMethodRequest) -> int:
+        """ConditionRefresh of a whole subscription or, the second one, of one item (OPC 10000-9, 5.5.7, 5.5.8)."""
+        arguments = [one.Value for one in method.InputArguments or () if one.VariantType is ua.VariantType.UInt32]
+        if len(arguments) != (2 if method.MethodId.Identifier == REFRESH_2 else 1):
+            return ua.StatusCodes.BadInvalidArgument
+        subscription = self.subscription_service.subscriptions.get(arguments[0])
+        if not isinstance(subscription, Subscription) or not self.owns(arguments[0]):
+            return ua.StatusCodes.BadSubscriptionIdInvalid
+        items = subscription.items.events
+        if len(arguments) == 1:
+            return self.conditions.refresh(list(items.values()))
+        one = items.get(arguments[1])
+        return ua.StatusCodes.BadMonitoredItemIdInvalid if one is None else self.conditions.refresh([one])
+
+    async def history_read(self, params: ua.HistoryReadParameters) -> list[ua.HistoryReadResult]:
+        """Raises: ServiceError."""
+        return await self.histories.read(params, self._readings)
 
     async def create_monitored_items(
         self, params: ua.CreateMonitoredItemsParameters

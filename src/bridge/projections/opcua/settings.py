@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from bridge.core.listener import Listener, Seconds
-from bridge.projections.opcua.plan import Limits, Security, User, UserName
+from bridge.projections.opcua.plan import Acknowledging, Limits, Security, User, UserName
 
 Uri = Annotated[str, msgspec.Meta(pattern="^[!-~]*$", max_length=200)]
 Range = tuple[float, float]
@@ -36,6 +36,12 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     range: Range | None = None
 
 
+class AlarmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What may be done with alarms; everybody who comes in may see them."""
+
+    acknowledge: Acknowledging = Acknowledging.REFUSED
+
+
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     opcua.yaml. `application_uri`: what the server's certificate says it is; absent = `urn:meterbridge:<site>`. `users`:
@@ -52,3 +58,4 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     overrides: dict[str, Override] = {}
     limits: Limits = Limits()
     write_timeout_s: Seconds = 5.0
+    alarms: AlarmSettings = AlarmSettings()

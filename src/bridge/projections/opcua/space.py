@@ -7,19 +7,31 @@ from pathlib import Path
 from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.crypto.permission_rules import User, UserRole
-from asyncua.server.address_space import AttributeValue, NodeData
+from asyncua.server.address_space import (
+    AttributeValue,
+    MethodService,
+    NodeData,
+    NodeManagementService,
+    ViewService,
+)
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.user_managers import UserManager
 from asyncua.ua.ua_binary import struct_from_binary
 
 from bridge.projections.opcua.binary import has_server_time
 from bridge.projections.opcua.commands import Commands
+from bridge.projections.opcua.conditions import Conditions
+from bridge.projections.opcua.history import Histories
 from bridge.projections.opcua.image import Image
 from bridge.projections.opcua.model import ROOT, Model
+from bridge.projections.opcua.node_table import KEPT, Nodes, Space
 from bridge.projections.opcua.nodes import (
+    HAS_NOTIFIER,
     NO_SLOT,
     OBJECTS_FOLDER,
     ORGANIZES,
+    SERVER,
+    SUBSCRIBE_TO_EVENTS,
     Argument,
     EnumValues,
     Head,
@@ -31,16 +43,14 @@ from bridge.projections.opcua.nodes import (
     Reference,
     Static,
     StringList,
+    access_of,
 )
 from bridge.projections.opcua.plan import NAMESPACE_INDEX
 from bridge.projections.opcua.session import Session
-from bridge.projections.opcua.standard import StandardNodes, provide
+from bridge.projections.opcua.standard import provide
 from bridge.projections.opcua.units import EngineeringUnits
 
-# Nodes of ours kept as objects; a client that browses goes through them meter by meter.
-KEPT = 512
 _ids, _kinds = ua.AttributeIds, ua.VariantType
-_READ, _READ_WRITE = 1, 3
 
 
 class OwnNodes:
@@ -73,11 +83,11 @@ class OwnNodes:
         assert has_server_time(both)
         return struct_from_binary(ua.DataValue, Buffer(self._image.encoded(slot, both) + self._server_time()))
 
-    def root_reference(self) -> ua.ReferenceDescription:
-        """Return what hangs the meters under Objects."""
+    def root_reference(self, kind: int) -> ua.ReferenceDescription:
+        """Return what hangs the meters under Objects, or their events under the server."""
         root = self._model.node(ROOT)
         assert root is not None
-        return _reference(Reference(ORGANIZES, True, root.head))
+        return _reference(Reference(kind, True, root.head))
 
     def _made(self, identifier: str, node: Node) -> NodeData:
         head, made = node.head, NodeData(_node_id(node.head))
@@ -91,18 +101,19 @@ class OwnNodes:
             _ids.UserWriteMask: _fixed(0, _kinds.UInt32),
         }
         if head.node_class is NodeClass.OBJECT:
-            attributes[_ids.EventNotifier] = _fixed(0, _kinds.Byte)
+            # what is below it tells of alarms
+            attributes[_ids.EventNotifier] = _fixed(SUBSCRIBE_TO_EVENTS, _kinds.Byte)
         elif head.node_class is NodeClass.METHOD:
             attributes[_ids.Executable] = _fixed(node.writable, _kinds.Boolean)
             attributes[_ids.UserExecutable] = _fixed(node.writable, _kinds.Boolean)
         else:
-            access = _READ_WRITE if node.writable else _READ
+            access = access_of(node)
             attributes[_ids.Value] = self._value(node)
             attributes[_ids.DataType] = _fixed(ua.NodeId(node.data_type), _kinds.NodeId)
             attributes[_ids.ValueRank] = _fixed(node.value_rank, _kinds.Int32)
             attributes[_ids.AccessLevel] = _fixed(access, _kinds.Byte)
             attributes[_ids.UserAccessLevel] = _fixed(access, _kinds.Byte)
-            attributes[_ids.Historizing] = _fixed(False, _kinds.Boolean)
+            attributes[_ids.Historizing] = _fixed(node.historizing, _kinds.Boolean)
             attributes[_ids.MinimumSamplingInterval] = _fixed(0.0, _kinds.Double)
         made.attributes = attributes
         made.references = [_reference(reference) for reference in self._model.references(identifier) or ()]
@@ -117,35 +128,6 @@ class OwnNodes:
         return live
 
 
-class Nodes(dict[ua.NodeId, NodeData]):
-    """What the library takes for a dict of all nodes; those it writes to are kept for good, as in any dict."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.standard: StandardNodes | None = None
-        self.own: OwnNodes | None = None
-
-    def __missing__(self, node_id: ua.NodeId) -> NodeData:
-        if node_id.NamespaceIndex == 0:
-            if self.standard is None or node_id.Identifier not in self.standard:
-                raise KeyError(node_id)
-            node = self[node_id] = self.standard.load(node_id.Identifier)
-            return node
-        found = self.own.get(node_id) if self.own is not None else None
-        if found is None:
-            raise KeyError(node_id)
-        return found
-
-    def get(self, node_id: ua.NodeId, default: NodeData | None = None) -> NodeData | None:
-        try:
-            return self[node_id]
-        except KeyError:
-            return default
-
-    def __contains__(self, node_id: object) -> bool:
-        return isinstance(node_id, ua.NodeId) and self.get(node_id) is not None
-
-
 class LazyServer(InternalServer):
     """`folder`: where the file of namespace 0 is, or will be."""
 
@@ -155,19 +137,12 @@ class LazyServer(InternalServer):
         self.nodes = Nodes()
         # before the first client
         self.commands: Commands | None = None
-        self.aspace._nodes = self.nodes
-        add = self.aspace.add_datachange_callback
-
-        def add_to_a_kept_node(
-            node_id: ua.NodeId, attribute: ua.AttributeIds, callback: Callable[..., object]
-        ) -> tuple[ua.StatusCode, int]:
-            # the callback is stored in the node, so the node must stay
-            node = self.nodes.get(node_id)
-            if node is not None:
-                self.nodes[node_id] = node
-            return add(node_id, attribute, callback)
-
-        self.aspace.add_datachange_callback = add_to_a_kept_node
+        self.histories: Histories | None = None
+        self.conditions: Conditions | None = None
+        space = Space(self.nodes)
+        self.aspace = self.isession.aspace = space
+        self.view_service, self.method_service = ViewService(space), MethodService(space)
+        self.node_mgt_service = NodeManagementService(space)
 
     async def load_standard_address_space(self, shelf_file: Path | None = None) -> None:
         """Raises: OSError, TimeoutError."""
@@ -185,7 +160,9 @@ class LazyServer(InternalServer):
     ) -> Session:
         made = Session(self, self.aspace, self.subscription_service, name, user=user, external=external)
         assert self.commands is not None
-        made.commands = self.commands
+        assert self.histories is not None
+        assert self.conditions is not None
+        made.commands, made.histories, made.conditions = self.commands, self.histories, self.conditions
         return made
 
     async def make_room(self) -> bool:
@@ -197,9 +174,10 @@ class LazyServer(InternalServer):
         return True
 
     def show(self, own: OwnNodes) -> None:
-        """Hang the meters under Objects."""
+        """Hang the meters under Objects, and what happens to them under the server."""
         self.nodes.own = own
-        self.nodes[ua.NodeId(OBJECTS_FOLDER)].references.append(own.root_reference())
+        for place, kind in ((OBJECTS_FOLDER, ORGANIZES), (SERVER, HAS_NOTIFIER)):
+            self.nodes[ua.NodeId(place)].references.append(own.root_reference(kind))
 
 
 def static_variant(value: Static) -> ua.Variant:

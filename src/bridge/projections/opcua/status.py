@@ -15,6 +15,10 @@ BAD_NO_COMMUNICATION = 0x8031_0000
 BAD_WAITING_FOR_INITIAL_DATA = 0x8032_0000
 BAD_DEVICE_FAILURE = 0x808B_0000
 BAD_OUT_OF_RANGE = 0x803C_0000
+# Of the history (OPC 10000-11): "Data is missing due to collection started/stopped/lost", "no data found to provide an
+# upper or lower bound value"
+BAD_DATA_LOST = 0x809D_0000
+BAD_BOUND_NOT_FOUND = 0x80D7_0000
 # InfoType DataValue and the Overflow bit: values of the queue of this item were lost (OPC 10000-4, 7.39.1)
 OVERFLOW = 0x0000_0480
 

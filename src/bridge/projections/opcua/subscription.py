@@ -3,6 +3,7 @@ Subscriptions that publish encoded bytes (OPC 10000-4, 5.14).
 
     NotificationMessage: sequence number u32 | publish time i64 | count i32 | notifications
     DataChangeNotification: NodeId 811 | 01 | length i32 | count i32 | items | no diagnostics
+    EventNotificationList:  NodeId 916 | 01 | length i32 | count i32 | items
 """
 
 import math
@@ -19,6 +20,7 @@ from asyncua.ua.ua_binary import extensionobject_to_binary, struct_from_binary, 
 
 from bridge.core.clock import Clock
 from bridge.projections.opcua.binary import I4, U4, ticks
+from bridge.projections.opcua.conditions import Conditions
 from bridge.projections.opcua.image import Image
 from bridge.projections.opcua.items import Items
 from bridge.projections.opcua.plan import Limits
@@ -26,8 +28,10 @@ from bridge.projections.opcua.sampling import Group, Item
 
 _MESSAGE = struct.Struct("<IqI").pack
 _DATA_CHANGE = b"\x01\x00\x2b\x03\x01"
+_EVENTS = b"\x01\x00\x94\x03\x01"
 # Notifications of one message when the client sets no limit; the rest follows with MoreNotifications.
 PER_MESSAGE = 5000
+EVENTS_PER_MESSAGE = 100
 # Bytes of unacknowledged messages that one subscription keeps for Republish.
 KEPT_BYTES = 1 << 20
 _LONGEST_MS = 3_600_000.0
@@ -45,13 +49,15 @@ class Subscription(InternalSubscription):
         tools: "SubscriptionTools",
         **more: Any,
     ) -> None:
-        super().__init__(data, aspace, callback, session_id, **more)
+        # the library makes a logger named after a subscription's number, and loggers stay for ever: all are number 0
+        super().__init__(ua.CreateSubscriptionResult(), aspace, callback, session_id, **more)
         self._clock = tools.clock
         self._counters = tools.counters
         self.pending: list[Item] = []
         self.group, self._samplers = Group(), dict[float, Group]()
-        self.items = Items(self, aspace, tools.image, tools.clock, tools.limits)
+        self.items = Items(self, aspace, tools.image, tools.clock, tools.limits, tools.conditions)
         self.monitored_item_srv = self.items
+        self.data = data
         self._no_acks_limit = tools.limits.unacknowledged
         # of the client: 0 = as many as there are
         self.most_notifications = 0
@@ -112,7 +118,7 @@ class Subscription(InternalSubscription):
             item.repeat()
 
     def _is_due(self) -> bool:
-        waiting = self.pending or self._triggered_events or self._triggered_datachanges
+        waiting = self.pending or self._triggered_datachanges or self._has_events()
         if self._startup or self._triggered_statuschanges or (self._publishing_enabled and waiting):
             return True
         self._keep_alive_count += 1
@@ -136,14 +142,18 @@ class Subscription(InternalSubscription):
         """Return a PublishResult up to the message, and the message."""
         notifications, more = list[bytes](), False
         if self._publishing_enabled:
-            parts = self._data_changes()
+            most = self.most_notifications or PER_MESSAGE
+            parts = self._data_changes(most)
             more = bool(self.pending)
             if parts:
                 body = b"".join(parts)
                 size = I4.pack(len(body) + 8)
                 notifications.append(b"".join((_DATA_CHANGE, size, I4.pack(len(parts)), body, b"\0\0\0\0")))
-            if self._triggered_events:
-                notifications += self._library(self._pop_triggered_events)
+            if events := self._events(most - len(parts)):
+                body = b"".join(events)
+                size = I4.pack(len(body) + 4)
+                notifications.append(b"".join((_EVENTS, size, I4.pack(len(events)), body)))
+            more = more or self._has_events()
         if self._triggered_statuschanges:
             notifications += self._library(self._pop_triggered_statuschanges)
         self._keep_alive_count, self._startup, self._late = 0, False, more
@@ -158,9 +168,23 @@ class Subscription(InternalSubscription):
         available = struct.pack(f"<i{len(kept)}I", len(kept), *kept)
         return U4.pack(self.data.SubscriptionId) + available + (b"\1" if more else b"\0"), message
 
-    def _data_changes(self) -> list[bytes]:
+    def _has_events(self) -> bool:
+        return any(item.waiting() for item in self.items.events.values())
+
+    def _events(self, most: int) -> list[bytes]:
+        """Take encoded EventFieldLists; few at a time, for each is a dozen of fields to encode."""
+        found, left = list[bytes](), min(most, EVENTS_PER_MESSAGE)
+        for item in self.items.events.values():
+            if left > 0 and item.waiting():
+                taken = item.take(left)
+                found += taken
+                left -= len(taken)
+        self._counters["notifications"] += len(found)
+        return found
+
+    def _data_changes(self, most: int) -> list[bytes]:
         """Take what items have to report, in the order in which they first had something."""
-        most, parts, left = self.most_notifications or PER_MESSAGE, list[bytes](), list[Item]()
+        parts, left = list[bytes](), list[Item]()
         for item in self.pending:
             if len(parts) < most and item.waiting():
                 parts += item.take(most - len(parts))
@@ -186,8 +210,17 @@ class Subscription(InternalSubscription):
 class SubscriptionTools:
     """What every subscription gets. `silence_ms`: a client that has a subscription speaks this often at least."""
 
-    def __init__(self, image: Image, clock: Clock, counters: dict[str, int], limits: Limits, silence_ms: float) -> None:
-        self.image, self.clock, self.counters, self.limits, self.silence_ms = image, clock, counters, limits, silence_ms
+    def __init__(
+        self,
+        image: Image,
+        conditions: Conditions,
+        clock: Clock,
+        counters: dict[str, int],
+        limits: Limits,
+        silence_ms: float,
+    ) -> None:
+        self.image, self.conditions, self.clock = image, conditions, clock
+        self.counters, self.limits, self.silence_ms = counters, limits, silence_ms
 
 
 class Subscriptions(SubscriptionService):

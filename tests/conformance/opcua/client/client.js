@@ -26,6 +26,10 @@ function plain(variant) {
                 return value.text;
             case ua.DataType.NodeId:
                 return value.toString();
+            case ua.DataType.ByteString:
+                return value ? value.toString("base64") : null;
+            case ua.DataType.StatusCode:
+                return value.name;
             case ua.DataType.ExtensionObject:
                 return value && value.toJSON ? value.toJSON() : value;
             default:
@@ -223,6 +227,72 @@ class Client {
         return this.changes.splice(0);
     }
 
+    async history({ nodeIds, start, end, count = 0, bounds = false, timestamps = "Both", points = [], release = false }) {
+        // one HistoryRead of raw values; `points`: continuation points of the answer before, base64
+        const historyReadDetails = new ua.ReadRawModifiedDetails({
+            isReadModified: false,
+            startTime: start ? new Date(start) : null,
+            endTime: end ? new Date(end) : null,
+            numValuesPerNode: count,
+            returnBounds: bounds,
+        });
+        const request = new ua.HistoryReadRequest({
+            historyReadDetails,
+            nodesToRead: nodeIds.map((nodeId, at) => ({ nodeId, continuationPoint: points[at] ? Buffer.from(points[at], "base64") : undefined })),
+            releaseContinuationPoints: release,
+            timestampsToReturn: TimestampsToReturn[timestamps],
+        });
+        const answer = await this.session.performMessageTransaction(request);
+        return answer.results.map((one) => ({
+            status: one.statusCode.name,
+            point: one.continuationPoint && one.continuationPoint.length ? one.continuationPoint.toString("base64") : null,
+            values: one.historyData && one.historyData.dataValues ? one.historyData.dataValues.map(sample) : [],
+        }));
+    }
+
+    async watchEvents({ nodeId, fields, ofType, queueSize = 100, interval = 100 }) {
+        this.subscription = await this.session.createSubscription2({
+            requestedPublishingInterval: interval,
+            requestedLifetimeCount: 100,
+            requestedMaxKeepAliveCount: 20,
+            maxNotificationsPerPublish: 0,
+            publishingEnabled: true,
+            priority: 1,
+        });
+        this.events = [];
+        const where = ofType ? ua.ofType(ofType) : undefined;
+        const filter = ua.constructEventFilter(fields, where);
+        this.monitored = await this.subscription.monitor(
+            { nodeId, attributeId: AttributeIds.EventNotifier },
+            { samplingInterval: 0, queueSize, discardOldest: true, filter },
+            TimestampsToReturn.Neither,
+        );
+        this.monitored.on("changed", (values) => this.events.push(Object.fromEntries(values.map((one, at) => [fields[at], plain(one)]))));
+        return { status: this.monitored.statusCode.name, queueSize: this.monitored.result.revisedQueueSize };
+    }
+
+    async events_({ count = 1, wait = 2000 }) {
+        const until = Date.now() + wait;
+        while (this.events.length < count && Date.now() < until) await new Promise((go) => setTimeout(go, 5));
+        return this.events.splice(0);
+    }
+
+    async refresh({ item = false, subscriptionId }) {
+        const inputArguments = [{ dataType: ua.DataType.UInt32, value: subscriptionId || this.subscription.subscriptionId }];
+        if (item) inputArguments.push({ dataType: ua.DataType.UInt32, value: this.monitored.monitoredItemId });
+        const answer = await this.session.call({ objectId: "i=2782", methodId: item ? "i=12912" : "i=3875", inputArguments });
+        return answer.statusCode.name;
+    }
+
+    async note({ conditionId, eventId, comment, confirm = false }) {
+        const inputArguments = [
+            { dataType: ua.DataType.ByteString, value: Buffer.from(eventId, "base64") },
+            { dataType: ua.DataType.LocalizedText, value: { text: comment } },
+        ];
+        const answer = await this.session.call({ objectId: conditionId, methodId: confirm ? "i=9113" : "i=9111", inputArguments });
+        return answer.statusCode.name;
+    }
+
     async sleep({ ms }) {
         await new Promise((go) => setTimeout(go, ms));
         return null;
@@ -241,7 +311,7 @@ async function main() {
     const lines = require("readline").createInterface({ input: process.stdin });
     for await (const line of lines) {
         const step = JSON.parse(line);
-        const name = step.do === "changes" ? "changes_" : step.do;
+        const name = step.do === "changes" || step.do === "events" ? step.do + "_" : step.do;
         try {
             say({ do: step.do, result: await client[name](step) });
         } catch (error) {

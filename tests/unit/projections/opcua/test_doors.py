@@ -7,6 +7,7 @@ from pathlib import Path
 import argon2
 import pytest
 
+from bridge.app.trust import TrustList
 from bridge.projections.opcua.doors import LOCKED_NS, TRIES, Doors, Users
 from bridge.projections.opcua.pki import REJECTED_MOST, Pki, make_own, thumbprint, uris_of
 from bridge.projections.opcua.plan import Plan, Role
@@ -94,11 +95,11 @@ def certificate(folder: Path, name: str, made: datetime = NOW) -> bytes:
 
 
 def test_a_certificate_is_trusted_when_it_lies_in_the_folder_and_from_then_on(tmp_path: Path) -> None:
-    pki, der = Pki(tmp_path / "pki"), certificate(tmp_path, "client")
+    pki, der = Pki(tmp_path / "state" / "opcua" / "pki"), certificate(tmp_path, "client")
     pki.prepare()
     doors = Doors(pki, Watch(), {"refused_certificates": 0})
     first = doors.trusted(der, "peer")
-    pki.trust(thumbprint(der)[:8])
+    TrustList(tmp_path / "state").trust(thumbprint(der)[:8])
 
     assert first != 0
     assert doors.trusted(der, "peer") == 0

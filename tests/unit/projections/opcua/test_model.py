@@ -7,7 +7,7 @@ import pytest
 
 from bridge.core.point import Kind, PointDef, Role
 from bridge.projections.opcua.model import ROOT, Model
-from bridge.projections.opcua.nodes import EnumValues, Localized, LocalizedList, NodeClass, Range
+from bridge.projections.opcua.nodes import HAS_NOTIFIER, EnumValues, Localized, LocalizedList, NodeClass, Range
 from bridge.projections.opcua.plan import NAMESPACE
 from bridge.projections.opcua.shape import companion_encoder_of, encoder_of, shape_of
 from bridge.projections.opcua.units import NO_CODE, UNECE, EngineeringUnits, count_units, engineering_units
@@ -31,12 +31,12 @@ def test_every_child_names_its_parent_and_every_name_is_found_again() -> None:
         references = nodes.references(identifier)
         assert references is not None
         assert nodes.has(identifier)
-        assert sum(not reference.forward for reference in references) == 1
+        assert sum(not reference.forward and reference.type != HAS_NOTIFIER for reference in references) == 1
         for reference in references:
             if reference.forward and isinstance(reference.target.identifier, str):
                 back = nodes.references(reference.target.identifier)
                 assert back is not None
-                [up] = [one for one in back if not one.forward]
+                [up] = [one for one in back if not one.forward and one.type == reference.type]
                 assert (up.target.identifier, up.type) == (identifier, reference.type)
 
 

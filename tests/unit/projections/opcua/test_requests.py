@@ -25,6 +25,11 @@ def made() -> tuple[Reads, Browses, PointStore]:
     return Reads(Image(store, model, lambda _: None)), Browses(model, lambda key, deep: None), store
 
 
+def put_twice(cache: Cache[bytes], key: bytes, size: int) -> None:
+    for _ in range(2):
+        cache.put(key, b"", size)
+
+
 def parameters(request: Any) -> bytes:
     data: bytes = struct_to_binary(request.Parameters)
     return data
@@ -104,8 +109,18 @@ def test_any_bytes_are_survived(noise: bytes, byte: int, at: int) -> None:
 def test_a_cache_never_holds_more_than_it_may() -> None:
     cache = Cache[bytes](1000)
     for number in range(100):
-        cache.put(number.to_bytes(2, "big"), b"", 120)
-    cache.put(b"huge", b"", 200)
+        put_twice(cache, number.to_bytes(2, "big"), 120)
+    put_twice(cache, b"huge", 200)
 
     assert 0 < len(cache) * 120 <= 1000
     assert b"huge" not in cache
+
+
+# BARS I1: made-up requests come once each
+def test_what_was_asked_for_only_once_is_not_kept() -> None:
+    cache = Cache[bytes](1 << 20)
+    for number in range(5000):
+        cache.put(number.to_bytes(2, "big"), b"", 120)
+
+    assert len(cache) == 0
+    assert len(cache._once) <= 1024
