@@ -33,6 +33,7 @@ REQUESTS = frozenset((GET, GETNEXT, SET, GETBULK))
 MAX_VARBINDS = 256
 # Bytes of a response PDU around its varbinds: three headers of 4, request-id 6, status 3, index 4.
 PDU_OVERHEAD = 25
+_NULL = b"\5\0"
 # Octets of a name's contents: 128 sub-identifiers of at most 5.
 _MAX_NAME_BYTES = 640
 
@@ -95,6 +96,13 @@ def parse_pdu(data: bytes, at: int, end: int) -> Request:
         if len(names) == MAX_VARBINDS:
             request.overflow = True
             break
+        if at + 6 <= end and data[at] == SEQUENCE and data[at + 2] == OBJECT_ID:
+            # all lengths of one byte and a NULL for the value: what every manager sends
+            stop, value_at = at + 2 + data[at + 1], at + 4 + data[at + 3]
+            if value_at + 2 == stop <= end and data[at + 1] < 0x80 and data[value_at:stop] == _NULL and kind != SET:
+                names.append(data[at + 2 : value_at])
+                at = stop
+                continue
         at, stop = enter(data, at, end, SEQUENCE)
         name, value_at = enter(data, at, stop, OBJECT_ID)
         if data[at + 1] < 0x80:

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from bridge.projections.snmp.ber import SEQUENCE, BerError, decode_value, tlv
 from bridge.projections.snmp.counters import Counters
@@ -232,8 +232,8 @@ def _bulk(request: Request, window: Window, room: int) -> bytes:
     count = min(request.second, room // (_LEAST_VARBIND * len(repeaters)) + 1) if repeaters else 0
     if count > 0:
         columns = [_column(plain + at, name, window, count) for at, name in enumerate(repeaters)]
-        if len(columns) == 1:
-            found += columns[0]
+        if len(set(map(len, columns))) == 1:
+            found += chain.from_iterable(zip(*columns, strict=True))
         else:
             depth = min(count, max(map(len, columns)))
             for at in range(depth):
