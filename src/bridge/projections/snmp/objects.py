@@ -82,6 +82,8 @@ class Rows:
         self._rows = plan.rows
         self._defs = [points.definition(row.index) for row in plan.rows]
         self._at = {row.index: at for at, row in enumerate(plan.rows)}
+        # point index of each row; an array, for what lies together is in the cache together
+        self._numbers = array("i", [row.index for row in plan.rows])
         self._breaks: dict[int, int] = {}
         self._qualities = array("H", [_UNKNOWN]) * len(plan.rows)
         self._values, self._facts = self._point_tables()
@@ -119,7 +121,7 @@ class Rows:
 
     def _point_tables(self) -> tuple[Table, Table]:
         rows, defs, get = self._rows, self._defs, self._points.get
-        numbers = [row.index for row in rows]
+        numbers, scales = self._numbers, array("b", [row.scale for row in rows])
         shows = _alike(text_shower, ((one.kind, one.resolution, one.states) for one in defs))
         counts = _alike(counter_shower, ((one.unit, one.resolution) for one in defs))
         instances = Instances([Instance((row.device, row.number), at) for at, row in enumerate(rows)])
@@ -143,7 +145,7 @@ class Rows:
                 writable=lambda at: rows[at].writable, change=self._change_by_text,
             ),
             ObjectType(
-                (*entry, 5), integer, lambda at: scaled_of(sample(at).value, rows[at].scale),
+                (*entry, 5), integer, lambda at: scaled_of(sample(at).value, scales[at]),
                 has=lambda at: defs[at].kind not in (Kind.TEXT, Kind.TIME),
                 writable=lambda at: rows[at].writable, change=self._change_by_number,
             ),
@@ -159,7 +161,7 @@ class Rows:
         facts = [
             column(2, text, lambda at: text_bytes(defs[at].name)),
             column(3, text, lambda at: text_bytes(defs[at].label)),
-            column(6, integer, lambda at: rows[at].scale),
+            column(6, integer, lambda at: scales[at]),
             column(7, text, lambda at: text_bytes(defs[at].unit)),
             column(13, integer, lambda at: 1 + KINDS.index(defs[at].kind.value)),
             column(14, integer, lambda at: 1 if rows[at].writable else 2),
@@ -194,7 +196,7 @@ class Rows:
             like = (definition.unit, definition.resolution, definition.states)
             shows[handle] = made.setdefault(like, typed(column, definition))
 
-        get, numbers = self._points.get, [row.index for row in self._rows]
+        get, numbers = self._points.get, self._numbers
 
         def read(handle: int) -> Value | None:
             sample = get(numbers[members[handle]])

@@ -3,9 +3,10 @@ The MIB as sorted rows, none of which has a name of its own: a name is put toget
 
 A row's varbind is kept until `changed` is told, and then its name still serves the next; a live object is encoded at
 every read. An instance whose object reads as None is absent: GET says noSuchInstance and GETNEXT passes it. A row that
-nobody has asked for costs 10 bytes.
+nobody has asked for costs 12 bytes.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -162,15 +163,19 @@ class Tree:
             self.size = block.stop
         self.tables = tables
         self.varbinds: list[bytes] = [ABSENT] * self.size
-        # 1: to be encoded before it is sent
-        self._stale = bytearray(b"\1") * self.size
+        # 1: may be sent as it is
+        self.ready = bytearray(self.size)
         # 0: known to be absent. A column of absent instances is passed in one step, not in thousands.
         self._present = bytearray(b"\1") * self.size
         self._oids = [block.object.oid for block in self.blocks]
-        self._starts = [block.base for block in self.blocks]
+        # of each row the number of its block
+        self._numbers = array("H")
+        for number, block in enumerate(self.blocks):
+            self._numbers.extend([number] * len(block.handles))
         self._objects = {block.prefix: block for block in self.blocks}
         self._object_sizes = sorted({len(prefix) for prefix in self._objects})
-        self._known: dict[bytes, int] = {}
+        # rows of names asked for of late; who does not find one here asks `find`
+        self.known: dict[bytes, int] = {}
         self._after: dict[bytes, int] = {}
         for block in self.blocks:
             self._leave_out(block)
@@ -183,13 +188,13 @@ class Tree:
         """
         at = table.instances.positions[handle]
         bases = self._bases[id(table)]
-        stale, present = self._stale, self._present
+        ready, present = self.ready, self._present
         for column in columns or range(len(bases)):
             row = bases[column] + at
-            stale[row] = present[row] = 1
+            ready[row], present[row] = 0, 1
 
     def block_of(self, row: int) -> Block:
-        return self.blocks[bisect_right(self._starts, row) - 1]
+        return self.blocks[self._numbers[row]]
 
     def name(self, row: int) -> bytes:
         """Return the name of a row with tag and length."""
@@ -198,13 +203,13 @@ class Tree:
 
     def find(self, name: bytes) -> int:
         """Return the row of a name with tag and length, -1 if there is none."""
-        row = self._known.get(name)
+        row = self.known.get(name)
         if row is None:
             row = self._find(name[read_length(name, 1, len(name))[1] :])
             if row >= 0:
-                if len(self._known) >= _KNOWN_MOST:
-                    self._known.clear()
-                self._known[name] = row
+                if len(self.known) >= _KNOWN_MOST:
+                    self.known.clear()
+                self.known[name] = row
         return row
 
     def _find(self, contents: bytes) -> int:
@@ -223,11 +228,13 @@ class Tree:
             return
         for at, handle in enumerate(block.handles):
             if not has(handle):
-                self._stale[block.base + at] = self._present[block.base + at] = 0
+                self._present[block.base + at] = 0
 
     def varbind(self, row: int) -> bytes:
         """Return the encoded varbind, or ABSENT."""
-        return self._encode(self.block_of(row), row) if self._stale[row] else self.varbinds[row]
+        if self.ready[row]:
+            return self.varbinds[row]
+        return self._encode(self.block_of(row), row) if self._present[row] else ABSENT
 
     def _encode(self, block: Block, row: int) -> bytes:
         at = row - block.base
@@ -246,10 +253,7 @@ class Tree:
             self.varbinds[row] = encoded
         if block.is_live:
             return encoded
-        self._stale[row] = 0
-        if not encoded:
-            self.varbinds[row] = ABSENT
-            self._present[row] = 0
+        self.ready[row] = self._present[row] = bool(encoded)
         return encoded
 
     def after(self, name: bytes) -> int:
@@ -326,30 +330,29 @@ class Tree:
             stop = mask.find(0, row, row + count - len(found))
             if stop < 0:
                 stop = min(row + count - len(found), self.size)
-            if self._stale.find(1, row, stop) < 0:
-                whole = [varbind for varbind in self.varbinds[row:stop] if varbind]
-            else:
-                whole = self._encoded(row, stop)
-            if whole:
-                found += whole
+            if self.ready.find(0, row, stop) < 0:
+                found += self.varbinds[row:stop]
                 last = stop - 1
+            else:
+                last = max(last, self._take(row, stop, found))
             row = stop
-        while last >= 0 and self.varbind(last) is ABSENT:
-            last -= 1
         return found, last
 
-    def _encoded(self, row: int, stop: int) -> list[bytes]:
-        found: list[bytes] = []
-        varbinds, stale, block = self.varbinds, self._stale, self.block_of(row)
+    def _take(self, row: int, stop: int, found: list[bytes]) -> int:
+        """Append the present rows of a range, encoded where they must be; return the last of them, -1 for none."""
+        varbinds, ready, present, block, last = self.varbinds, self.ready, self._present, self.block_of(row), -1
         for at in range(row, stop):
-            encoded = varbinds[at]
-            if stale[at]:
+            if ready[at]:
+                found.append(varbinds[at])
+                last = at
+            elif present[at]:
                 if at >= block.stop:
                     block = self.block_of(at)
                 encoded = self._encode(block, at)
-            if encoded:
-                found.append(encoded)
-        return found
+                if encoded:
+                    found.append(encoded)
+                    last = at
+        return last
 
 
 def _varbind(name: bytes, value: bytes) -> bytes:

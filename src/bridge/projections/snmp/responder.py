@@ -187,9 +187,16 @@ def _varbinds(request: Request, window: Window, version: Version, room: int) -> 
 def _get(names: list[bytes], window: Window, version: Version) -> list[bytes]:
     tree = window.tree
     mask = window.read if version is Version.V2 else window.read_v1
+    known, ready, varbinds = tree.known, tree.ready, tree.varbinds
     found: list[bytes] = []
     for index, name in enumerate(names):
-        row = tree.find(name)
+        # the common case without a call: 0.3 us less a name
+        row = known.get(name, -1)
+        if row < 0:
+            row = tree.find(name)
+        elif ready[row] and mask[row]:
+            found.append(varbinds[row])
+            continue
         try:
             varbind = tree.varbind(row) if row >= 0 and mask[row] else ABSENT
         except ReadFailed as exc:
