@@ -8,7 +8,7 @@ nobody has asked for costs 12 bytes.
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -105,8 +105,11 @@ class Instances:
         ordered = sorted(instances, key=lambda instance: instance.suffix)
         self.suffixes = [instance.suffix for instance in ordered]
         self.encoded = [encode_subids(suffix) for suffix in self.suffixes]
-        self.handles = [instance.handle for instance in ordered]
-        self.positions = {handle: at for at, handle in enumerate(self.handles)}
+        self.handles: Sequence[int] = [instance.handle for instance in ordered]
+        self.positions: Sequence[int] | Mapping[int, int] = {handle: at for at, handle in enumerate(self.handles)}
+        if self.handles == list(range(len(ordered))):
+            # handles that count the rows, as nearly all do, need no memory
+            self.handles = self.positions = range(len(ordered))
         self.by_suffix = {encoded: at for at, encoded in enumerate(self.encoded)}
         if len(self.by_suffix) != len(ordered) or len(self.positions) != len(ordered):
             raise ValueError("an instance or a handle is there twice")
@@ -184,7 +187,7 @@ class Tree:
         """
         Encode an instance anew when it is next asked for; `columns`: positions in the table, none = all.
 
-        Raises: KeyError for a handle the table does not have.
+        Raises: LookupError for a handle the table does not have.
         """
         at = table.instances.positions[handle]
         bases = self._bases[id(table)]

@@ -91,16 +91,13 @@ class User:
         key = password_to_key(config.auth, config.auth_password, engine_id)
         self._inner, self._outer = _keyed(config.auth, key, _INNER), _keyed(config.auth, key, _OUTER)
         self._cipher_key: AES | None = None
+        self.level = SecurityLevel.AUTH if config.privacy is None else SecurityLevel.AUTH_PRIV
         if config.privacy is not None:
             key = password_to_key(config.auth, config.privacy_password, engine_id)
             if len(key) < KEY_BYTES[config.privacy]:
                 raise ValueError(f"{config.privacy.name} needs a longer digest than {config.auth.name}")
             self._cipher_key = AES(key[: KEY_BYTES[config.privacy]])
             self._blocks = Cipher(self._cipher_key, ECB()).encryptor()
-
-    @property
-    def level(self) -> SecurityLevel:
-        return SecurityLevel.AUTH if self._cipher_key is None else SecurityLevel.AUTH_PRIV
 
     def sign(self, message: bytes) -> bytes:
         inner, outer = self._inner.copy(), self._outer.copy()

@@ -8,7 +8,7 @@ Source: RFC 3412, 6 and 7; RFC 3414, 3.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.projections.snmp.ber import (
     OCTET_STRING,
@@ -55,8 +55,7 @@ class InvalidMessage(BerError):
     """Privacy without authentication, or a size nobody may ask for (RFC 3412, 7.2.5 and 6.2)."""
 
 
-@dataclass(slots=True)
-class Message:
+class Message(NamedTuple):
     message_id: int
     max_size: int
     level: SecurityLevel
