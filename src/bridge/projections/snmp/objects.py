@@ -145,7 +145,7 @@ class Rows:
                 writable=lambda at: rows[at].writable, change=self._change_by_text,
             ),
             ObjectType(
-                (*entry, 5), integer, lambda at: scaled_of(sample(at).value, scales[at]),
+                (*entry, 5), integer, lambda at: scaled_of(get(numbers[at]).value, scales[at]),
                 has=lambda at: defs[at].kind not in (Kind.TEXT, Kind.TIME),
                 writable=lambda at: rows[at].writable, change=self._change_by_number,
             ),
@@ -153,7 +153,7 @@ class Rows:
             column(9, text, lambda at: flags_of(sample(at).quality)),
             ObjectType((*entry, 10), text, lambda at: date_of(sample(at).source_ns), Freshness.LIVE),
             ObjectType(
-                (*entry, 11), Syntax.COUNTER64, lambda at: counts[at](sample(at).value),
+                (*entry, 11), Syntax.COUNTER64, lambda at: counts[at](get(numbers[at]).value),
                 has=lambda at: defs[at].kind is Kind.ACCUMULATOR,
             ),
             column(12, Syntax.TIME_TICKS, lambda at: self._breaks.get(at, 0)),

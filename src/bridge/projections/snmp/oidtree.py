@@ -237,7 +237,7 @@ class Tree:
         """Return the encoded varbind, or ABSENT."""
         if self.ready[row]:
             return self.varbinds[row]
-        return self._encode(self.block_of(row), row) if self._present[row] else ABSENT
+        return self._encode(self.blocks[self._numbers[row]], row) if self._present[row] else ABSENT
 
     def _encode(self, block: Block, row: int) -> bytes:
         at = row - block.base

@@ -76,11 +76,9 @@ def text_bytes(text: str) -> bytes:
 
 def scaled_of(value: PointValue, scale: int) -> int | None:
     """Return the number in steps of 10**`scale`; an accumulator's `value` is a count and its scale 0 here."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return None
     if isinstance(value, int):
         return int(value)
-    return _steps(value, 1, scale)
+    return _steps(value, 1, scale) if isinstance(value, float) and math.isfinite(value) else None
 
 
 def _steps(value: float, factor: int, power: int) -> int:
