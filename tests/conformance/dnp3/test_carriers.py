@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import pty
-import shutil
 import subprocess
 import tty
 from collections.abc import AsyncIterator
@@ -14,6 +13,7 @@ import pytest
 
 from bridge.core.point import Sample
 from bridge.core.quality import Quality
+from tests.support.captures import captured, dissected, needs_tshark
 from tests.support.certificates import Authority
 from tests.support.dnp3_master import link
 from tests.support.dnp3_site import CLASS_0, POLL, Peer, opendnp3, spec_of, static_values
@@ -144,13 +144,10 @@ async def test_a_serial_port_that_is_pulled_is_served_again_when_it_is_back(tmp_
     assert worker.starts == 1
 
 
-@pytest.mark.skipif(shutil.which("tshark") is None or os.geteuid() != 0, reason="needs tshark and root")
+@needs_tshark
 async def test_tshark_finds_no_fault_in_any_frame(tmp_path: Path) -> None:
     store = store_of(FACTS)
     capture = tmp_path / "dnp3.pcap"
-    tshark = await asyncio.create_subprocess_exec(
-        "tshark", "-i", "lo", "-q", "-w", str(capture), "-f", f"tcp port {PORT + 3}", stderr=subprocess.DEVNULL
-    )
     masters = [
         {"address": 1, "unsolicited": True, "allow": ["freeze", "time", "deadband", "assign_class", "control"]},
         {"address": 2},
@@ -161,53 +158,31 @@ async def test_tshark_finds_no_fault_in_any_frame(tmp_path: Path) -> None:
         {"match": "*.serial_number", "class": 3},
     ]
     more = {"masters": masters, "rules": rules, "access": "read-write", "command_class": 1}
-    try:
-        async with running(store, [spec_of(FACTS, PORT + 3, **more)]):
-            await asyncio.sleep(1.0)
-            async with opendnp3(PORT + 3, unsolicited=True, time="LAN") as one, opendnp3(PORT + 3, 2) as two:
-                for master in (one, two):
-                    await master.started()
-                for d in FACTS.points:
-                    sample = store.get(d.index)
-                    store.publish([(d.index, Sample(sample.value, Quality.COMM_LOST, sample.source_ns + 10**9, 3))])
-                await one.ask("wait", seconds=0.3)
-                await one.ask("freeze", headers=[[20, 0]])
-                await one.ask("deadband", index=0, value=2.0)
-                await one.ask("function", code="ASSIGN_CLASS", headers=[[60, 2], [30, 0]])
-                await one.ask("control", type="AnalogOutputDouble64", index=0, value=90.0, sbo=True)
-                await one.ask("control", type="ControlRelayOutputBlock", index=0, value="LATCH_ON")
-                for headers in ([[0, 254]], [[34, 3]], [[1, 1]], [[3, 1]], [[30, 3]], [[30, 4]], [[80, 1]]):
-                    await two.ask("scan", headers=headers)
-                for group in (20, 21, 30, 40):
-                    for variation in (1, 2, 3, 4, 5, 6):
-                        await two.ask("scan", headers=[[group, variation]])
-                for master in (one, two):
-                    await master.ask("events")
-                    await master.ask("integrity")
-            raw = await Peer.connect(PORT + 3)
-            await raw.ask(POLL, source=2)
-            raw.close()
-            await asyncio.sleep(1.0)
-    finally:
-        tshark.terminate()
-        await tshark.wait()
-    found = await asyncio.to_thread(dissected, capture)
+    async with captured(PORT + 3, capture), running(store, [spec_of(FACTS, PORT + 3, **more)]):
+        async with opendnp3(PORT + 3, unsolicited=True, time="LAN") as one, opendnp3(PORT + 3, 2) as two:
+            for master in (one, two):
+                await master.started()
+            for d in FACTS.points:
+                sample = store.get(d.index)
+                store.publish([(d.index, Sample(sample.value, Quality.COMM_LOST, sample.source_ns + 10**9, 3))])
+            await one.ask("wait", seconds=0.3)
+            await one.ask("freeze", headers=[[20, 0]])
+            await one.ask("deadband", index=0, value=2.0)
+            await one.ask("function", code="ASSIGN_CLASS", headers=[[60, 2], [30, 0]])
+            await one.ask("control", type="AnalogOutputDouble64", index=0, value=90.0, sbo=True)
+            await one.ask("control", type="ControlRelayOutputBlock", index=0, value="LATCH_ON")
+            for headers in ([[0, 254]], [[34, 3]], [[1, 1]], [[3, 1]], [[30, 3]], [[30, 4]], [[80, 1]]):
+                await two.ask("scan", headers=headers)
+            for group in (20, 21, 30, 40):
+                for variation in (1, 2, 3, 4, 5, 6):
+                    await two.ask("scan", headers=[[group, variation]])
+            for master in (one, two):
+                await master.ask("events")
+                await master.ask("integrity")
+        raw = await Peer.connect(PORT + 3)
+        await raw.ask(POLL, source=2)
+        raw.close()
+    frames, faults = await asyncio.to_thread(dissected, capture, PORT + 3)
 
-    assert len(found["frames"]) > 40
-    assert found["faults"] == []
-
-
-def dissected(capture: Path) -> dict[str, list[str]]:
-    """Return the frames of ours that tshark sees, and what it finds wrong with them."""
-    decode = ["tshark", "-r", str(capture), "-d", f"tcp.port=={PORT + 3},dnp3", "-T", "fields"]
-    ours = ["-Y", f"dnp3 && tcp.srcport == {PORT + 3}", "-e", "frame.number", "-e", "_ws.expert.message"]
-    said = subprocess.run([*decode, *ours], capture_output=True, text=True, check=True).stdout.splitlines()
-    incorrect = (
-        f"dnp3.hdr.CRC.incorrect || dnp3.data_chunk.CRC.incorrect || (_ws.malformed && tcp.srcport == {PORT + 3})"
-    )
-    broken = subprocess.run(
-        [*decode, "-Y", incorrect, "-e", "frame.number"], capture_output=True, text=True, check=True
-    )
-    # what it calls abnormal is an answer that says no
-    faults = [line for line in said if line.partition("\t")[2] not in ("", "IIN Abnormality")]
-    return {"frames": said, "faults": faults + broken.stdout.splitlines()}
+    assert frames > 40
+    assert faults == []

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.point import PointDef, Sample
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
@@ -165,3 +166,40 @@ async def test_controls_reach_the_core_with_select_and_operate_and_mid_points_ne
     ]
     assert ["Group40Var4", places[setting.index], 95.5] in [row[:3] for row in now["rows"]]
     assert not [p for p in plan.points if p.index in mid and (p.writable or p.type is PointType.ANALOG_OUTPUT)]
+
+
+class SlowMeter:
+    """CommandPort of a meter that takes its time."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+
+    async def submit(self, command: Command) -> CommandResult:
+        del command
+        self.asked.set()
+        await self.answer.wait()
+        return CommandResult(Outcome.DONE)
+
+
+# P: an OPERATE never blocks the others while a meter is written
+async def test_the_other_masters_are_answered_while_a_meter_is_written() -> None:
+    store, meter = store_of(FACTS), SlowMeter()
+    options = {"access": "read-write", "masters": [{"allow": ["control"]}, {"address": 2}]}
+    latch_on = b"\xc0" + bytes.fromhex("c1050c01280100 0000 0301 64000000 64000000 00")
+    async with running(store, [spec_of(FACTS, PORT + 6, **options)], commands=meter):
+        one, two = await Peer.connect(PORT + 6), await Peer.connect(PORT + 6)
+        operating = asyncio.ensure_future(one.ask(latch_on, wait_s=10))
+        async with asyncio.timeout(5):
+            await meter.asked.wait()
+        meanwhile = [await two.ask(CLASS_0, source=2) for _ in range(20)]
+        unanswered = not operating.done()
+        meter.answer.set()
+        answered = await operating
+        for peer in (one, two):
+            peer.close()
+
+    assert all(meanwhile)
+    assert unanswered
+    assert answered
+    assert answered[0][-1] == 0

@@ -4,15 +4,19 @@ import asyncio
 import os
 import signal
 import socket
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from bridge.core.alarm import Alarm
 from bridge.core.point import Kind, PointDef
 from bridge.core.quality import Quality
 from bridge.core.units import UNITS
 from bridge.projections.snmp.plan import Plan, Row, Shape
+from tests.support.alarms import HeldAlarms
 from tests.support.net_snmp import BIG, HAVE_TOOLS, LOOK, OPS, PRIVATE, PUBLIC, tool, walk
 from tests.support.snmp_site import (
     facts,
@@ -26,7 +30,7 @@ from tests.support.snmp_site import (
     value_of,
     writable_facts,
 )
-from tests.support.workers import running, until
+from tests.support.workers import running, services, until
 from tests.support.workers import status as status_of
 
 pytestmark = [
@@ -248,3 +252,56 @@ async def test_ipv6_is_served_the_same(tmp_path: Path) -> None:
         status, said = await tool("snmpget", PORT, f"{OPS} -Oqv", "mbDevices.0", host="udp6:[::1]")
 
     assert (status, said) == (0, f"{len(facts().devices)} meters\n")
+
+
+async def test_active_alarms_are_a_table_and_leave_it_when_they_end(tmp_path: Path) -> None:
+    wanted = point("landlord.active_power_total")
+    alarm = Alarm(7, "power", "Power too high", "landlord", wanted.index, 200, 1_700_000_000 * 10**9, limit=20.0)
+    core, store = HeldAlarms(alarm), store_of(facts())
+    async with running(
+        store, [spec_of(projected(PORT), tmp_path)], core=replace(services(store), alarms=core)
+    ) as supervisor:
+
+        async def active_are(count: int) -> dict[str, str]:
+            async with asyncio.timeout(10):
+                while await tool("snmpget", PORT, f"{PUBLIC} -Oqv", "mbAlarmsActive.0") != (0, f"{count} alarms\n"):
+                    pass
+            return await walk(PORT, PUBLIC, "mbAlarmTable")
+
+        shown = await active_are(1)
+        ended = msgspec.structs.replace(alarm, end_ns=alarm.start_ns + 1)
+        core.put(ended)
+        supervisor.alarm_changed(ended)
+        left = await active_are(0)
+
+    assert [name for name in left if "." in name] == []
+    assert {name: unquoted(value) for name, value in shown.items()} == {
+        "mbAlarmNumber.1": "7",
+        "mbAlarmName.1": "power",
+        "mbAlarmText.1": "Power too high",
+        "mbAlarmDevice.1": "landlord",
+        "mbAlarmPoint.1": "active_power_total",
+        "mbAlarmPriority.1": "200",
+        "mbAlarmSeverity.1": "high",
+        # 2023-11-14 22:13:20.0 +0:0
+        "mbAlarmStart.1": "07 E7 0B 0E 16 0D 14 00 2B 00 00 ",
+        "mbAlarmLimit.1": "20",
+        "mbAlarmAcknowledged.1": "false",
+        "mbAlarmAcknowledgedBy.1": "",
+    }
+
+
+async def test_counters_of_interfaces_are_of_64_bits_too(tmp_path: Path) -> None:
+    async with running(store_of(facts()), [spec_of(projected(PORT), tmp_path)]):
+        _, names = await tool("snmpbulkwalk", PORT, f"{PUBLIC} -Oqn", ".1.3.6.1.2.1.31.1.1.1.1")
+        _, before = await tool("snmpbulkwalk", PORT, f"{PUBLIC} -OQn", ".1.3.6.1.2.1.31.1.1.1.6")
+        await asyncio.sleep(0.6)
+        _, after = await tool("snmpbulkwalk", PORT, f"{PUBLIC} -On", ".1.3.6.1.2.1.31.1.1.1.6")
+
+    loopback = next(line.split()[0].rsplit(".", 1)[1] for line in names.splitlines() if line.endswith('"lo"'))
+
+    def octets(said: str) -> int:
+        return next(int(line.split()[-1]) for line in said.splitlines() if line.split()[0].endswith(f".{loopback}"))
+
+    assert "Counter64" in after
+    assert octets(after) > octets(before) > 0

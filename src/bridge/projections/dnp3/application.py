@@ -4,7 +4,9 @@ Application fragments: requests parsed with hard limits, responses put together.
     request   control | function | object headers ...
     response  control | function | IIN (2) | object headers ...
     control   FIR 80 | FIN 40 | CON 20 | UNS 10 | sequence (4 bits)
-    header    group | variation | qualifier | range | objects ...      IEEE 1815-2012
+    header    group | variation | qualifier | range | objects ...
+
+Source: IEEE 1815-2012, 4.2.2: control octet 4.2.2.4, object headers 4.2.2.7.
 """
 
 import enum

@@ -3,6 +3,10 @@ SELECT, OPERATE and DIRECT OPERATE: requests to commands, statuses to the echo.
 
 An OPERATE runs only right after the SELECT it repeats: same objects, sequence + 1, within the select
 time-out, same session. A SELECT is judged by the core like the OPERATE, and so answered truthfully.
+Source: IEEE 1815-2012, 4.4.4.3.
+
+    control code, count, on time (4), off time (4), status     g12v1
+    value (2, 4 or 8), status                                  g41v1 to g41v4
 """
 
 import enum

@@ -2,6 +2,7 @@
 One master's event buffers: three classes, each a bounded queue that drops its oldest.
 
 An event leaves only when the response that carried it is confirmed, or when it is the oldest of a full class.
+Source: IEEE 1815-2012, 4.1.6.
 """
 
 import heapq

@@ -178,11 +178,9 @@ def _take(choice: Choice, point_type: PointType, pin: int | None, key: str, numb
     except ValueError as exc:
         raise ProjectionError((*choice.path, key), str(exc)) from exc
     if number > 0xFFFF:
-        # indexes have 16 bits on the wire
-        message = (
-            f"expected at most 65,536 points of type {point_type.value}: skip some by a rule, or `companion: none`"
-        )
-        raise ProjectionError(choice.path if choice.path[0] == "rules" else ("rules",), message)
+        # the site fits, but its ledger has given numbers to points that are gone
+        message = f"expected an index up to 65,535 for {choice.definition.id}, found {number} next in the ledger"
+        raise ProjectionError((*choice.path, key), f"{message}: pin `{key}` to a free one, or begin a new ledger")
     return number
 
 

@@ -1,4 +1,4 @@
-"""The secondary station of the data link: answers to reset, test, status and confirmed data."""
+"""The secondary station of the link: answers to reset, test, status and confirmed data (IEEE 1815-2012, clause 9)."""
 
 from bridge.projections.dnp3.link import (
     DIRECTION,

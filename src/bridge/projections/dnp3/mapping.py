@@ -8,6 +8,7 @@ import msgspec
 from bridge.core.errors import ProjectionError
 from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts
 from bridge.projections.dnp3.layout import Choice, Chooser, companion, primary
+from bridge.projections.dnp3.limits import fits
 from bridge.projections.dnp3.plan import Identity, MasterPlan, Permit, Plan, Shown
 from bridge.projections.dnp3.settings import Mapping, Master
 
@@ -37,6 +38,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
             raise ProjectionError(("overrides", point_id), "expected a point of the site")
     chooser = Chooser(mapping)
     choices = [choice for definition in site.points if (choice := chooser.choose(definition)) is not None]
+    fits(choices)
     points = _numbered(choices, numbers)
     names = mapping.identity
     identity = Identity(

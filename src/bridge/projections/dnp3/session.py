@@ -2,7 +2,8 @@
 One master's view of the outstation: frames in, bytes out, time by argument.
 
 Owns this master's sequence numbers, event buffers and pending confirms over the shared point tables. A READ
-that comes while an unsolicited response waits for its confirm is answered after it.
+that comes while an unsolicited response waits for its confirm is answered after it. Sequence numbers of fragments and
+confirms: IEEE 1815-2012, 4.2.2.4.
 """
 
 from collections.abc import Mapping, Sequence

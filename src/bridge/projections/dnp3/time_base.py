@@ -2,6 +2,7 @@
 The outstation's time of day: the bridge's clock, moved by what the time master writes.
 
 Only what DNP3 shows moves: the clock of the machine and the times of every other server stay what they are.
+Source: IEEE 1815-2012, 10.3.3.
 """
 
 from bridge.core.clock import Clock

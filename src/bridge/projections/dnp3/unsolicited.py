@@ -2,7 +2,7 @@
 What one session sends unasked: an empty response first, then the events of the classes the master enabled.
 
 Each waits for its confirm and is repeated until it comes, or `unsolicited_retries` times; after that the outstation is
-silent until it hears from the master again.
+silent until it hears from the master again. All ask for a confirm (IEEE 1815-2012, 4.2.2.4.3).
 """
 
 from collections.abc import Callable, Iterable

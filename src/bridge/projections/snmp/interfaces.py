@@ -1,5 +1,11 @@
-"""The interfaces group of MIB-II (RFC 1213), as Linux tells it; a new interface is seen at the next start."""
+"""
+The interfaces group of MIB-II (RFC 1213) and ifXTable of IF-MIB (RFC 2863), as Linux tells them.
 
+A new interface is seen at the next start. Linux counts no broadcasts, and multicasts of one direction only: the other
+columns of these are absent.
+"""
+
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +14,26 @@ from bridge.projections.snmp.ber import Oid, Syntax, Value
 from bridge.projections.snmp.oidtree import Freshness, Instance, Instances, ObjectType, Table
 
 _INTERFACES: Oid = (1, 3, 6, 1, 2, 1, 2)
+# ifXTable and ifTableLastChange of IF-MIB
+_MORE: Oid = (1, 3, 6, 1, 2, 1, 31, 1)
 _SYS, _DEV = Path("/sys/class/net"), Path("/proc/net/dev")
 # ns for which counters are kept: a walk asks for each of them apart
 _KEEP_NS = 500_000_000
 # Positions in a line of /proc/net/dev
-_IN_BYTES, _IN_PACKETS, _IN_ERRORS, _IN_DROPS = 0, 1, 2, 3
+_IN_BYTES, _IN_PACKETS, _IN_ERRORS, _IN_DROPS, _IN_MULTICASTS = 0, 1, 2, 3, 7
 _OUT_BYTES, _OUT_PACKETS, _OUT_ERRORS, _OUT_DROPS = 8, 9, 10, 11
 _COLUMNS = 16
 # ARPHRD_* of if_arp.h -> ianaIfType: ethernetCsmacd, softwareLoopback; all else is other(1)
 _TYPES = {1: 6, 772: 24}
 _OPER = {"up": 1, "down": 2, "testing": 3, "unknown": 4, "dormant": 5, "notpresent": 6, "lowerlayerdown": 7}
-_IFF_UP = 1
+_IFF_UP, _IFF_PROMISCUOUS = 0x1, 0x100
+# TruthValue
+_TRUE, _FALSE = 1, 2
+_ETHERNET = 6
+# ifLinkUpDownTrapEnable: the agent tells linkUp of one interface at its start, and no linkDown ever
+_DISABLED = 2
+# What ifSpeed can tell; beyond it ifHighSpeed does
+_MOST_SPEED = 2**32 - 1
 _LOOPBACK = 24
 # ifSpeed where the driver tells none
 _NO_SPEED = 0
@@ -26,7 +41,7 @@ _NO_SPEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """What stays while the bridge runs. `type`: ianaIfType."""
+    """What stays while the bridge runs. `type`: ianaIfType; `speed`: Mbit/s, 0 where the driver tells none."""
 
     index: int
     name: str
@@ -55,10 +70,10 @@ def find_interfaces(folder: Path = _SYS) -> list[Interface]:
         if index <= 0:
             continue
         kind = _TYPES.get(_number(path / "type"), 1)
-        speed = max(_number(path / "speed"), _NO_SPEED) * 1_000_000
+        speed = max(_number(path / "speed"), _NO_SPEED)
         text = _text(path / "address").replace(":", "")
         address = bytes.fromhex(text) if kind != _LOOPBACK and len(text) % 2 == 0 else b""
-        found.append(Interface(index, path.name, kind, _number(path / "mtu"), min(speed, 2**32 - 1), address))
+        found.append(Interface(index, path.name, kind, _number(path / "mtu"), speed, address))
     return sorted(found, key=lambda interface: interface.index)
 
 
@@ -85,7 +100,7 @@ class Interfaces:
             (2, Syntax.OCTET_STRING, lambda i: i.name.encode()),
             (3, Syntax.INTEGER32, lambda i: i.type),
             (4, Syntax.INTEGER32, lambda i: i.mtu),
-            (5, Syntax.GAUGE32, lambda i: i.speed),
+            (5, Syntax.GAUGE32, lambda i: min(i.speed * 1_000_000, _MOST_SPEED)),
             (6, Syntax.OCTET_STRING, lambda i: i.address),
         )
         live: tuple[tuple[int, Syntax, Callable[[Interface], int | None]], ...] = (
@@ -103,7 +118,32 @@ class Interfaces:
         )
         columns = [self._column((*entry, arc), syntax, read, Freshness.CACHED) for arc, syntax, read in fixed]
         columns += [self._column((*entry, arc), syntax, read, Freshness.LIVE) for arc, syntax, read in live]
-        return [Table([number]), Table(columns, rows)]
+        # rows do not come or go while the agent runs
+        last_change = ObjectType((*_MORE, 5), Syntax.TIME_TICKS, lambda _: 0)
+        return [Table([number]), Table([last_change]), Table([*columns, *self._more()], rows)]
+
+    def _more(self) -> list[ObjectType]:
+        """Return ifXTable: same rows, counters of 64 bits."""
+        entry = (*_MORE, 1, 1)
+        fixed: tuple[tuple[int, Syntax, Callable[[Interface], Value]], ...] = (
+            (1, Syntax.OCTET_STRING, lambda i: i.name.encode()),
+            (14, Syntax.INTEGER32, lambda _: _DISABLED),
+            (15, Syntax.GAUGE32, lambda i: i.speed),
+            (17, Syntax.INTEGER32, lambda i: _TRUE if i.type == _ETHERNET else _FALSE),
+            (19, Syntax.TIME_TICKS, lambda _: 0),
+        )
+        live: tuple[tuple[int, Syntax, Callable[[Interface], Value | None]], ...] = (
+            (2, Syntax.COUNTER32, self._counter(_IN_MULTICASTS)),
+            (6, Syntax.COUNTER64, self._counter(_IN_BYTES)),
+            (7, Syntax.COUNTER64, self._counter(_IN_PACKETS)),
+            (8, Syntax.COUNTER64, self._counter(_IN_MULTICASTS)),
+            (10, Syntax.COUNTER64, self._counter(_OUT_BYTES)),
+            (11, Syntax.COUNTER64, self._counter(_OUT_PACKETS)),
+            (16, Syntax.INTEGER32, lambda i: _TRUE if self._flags(i) & _IFF_PROMISCUOUS else _FALSE),
+            (18, Syntax.OCTET_STRING, lambda i: _text(self._folder / i.name / "ifalias").encode()[:64]),
+        )
+        columns = [self._column((*entry, arc), syntax, read, Freshness.CACHED) for arc, syntax, read in fixed]
+        return columns + [self._column((*entry, arc), syntax, read, Freshness.LIVE) for arc, syntax, read in live]
 
     def _column(
         self, oid: Oid, syntax: Syntax, read: Callable[[Interface], Value | None], freshness: Freshness
@@ -121,8 +161,11 @@ class Interfaces:
         return read
 
     def _admin(self, interface: Interface) -> int:
-        flags = _text(self._folder / interface.name / "flags")
-        return 1 if flags.startswith("0x") and int(flags, 16) & _IFF_UP else 2
+        return 1 if self._flags(interface) & _IFF_UP else 2
+
+    def _flags(self, interface: Interface) -> int:
+        text = _text(self._folder / interface.name / "flags").removeprefix("0x")
+        return int(text, 16) if text and all(digit in string.hexdigits for digit in text) else 0
 
     def _oper(self, interface: Interface) -> int:
         state = _text(self._folder / interface.name / "operstate")

@@ -61,7 +61,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         max_message=mapping.max_message,
         write_timeout_s=mapping.write_timeout_s,
     )
-    grants = Grant.COMMANDS if any(row.writable for row in rows) else Grant.NOTHING
+    grants = Grant.ALARMS | (Grant.COMMANDS if any(row.writable for row in rows) else Grant.NOTHING)
     if plan.traps.targets:
         grants |= Grant.EVENTS
     return Projected(

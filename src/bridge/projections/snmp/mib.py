@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from bridge.projections.snmp.mib_fixed import (
+    ALARM_COLUMNS,
+    ALARM_SCALARS,
     DEVICE_COLUMNS,
     EVENT_OBJECTS,
     GATEWAY_SCALARS,
@@ -19,6 +21,7 @@ from bridge.projections.snmp.mib_fixed import (
     Object,
 )
 from bridge.projections.snmp.plan import (
+    ALARM_ARC,
     CONFORMANCE_ARC,
     DEVICE_ARC,
     EVENT_ARC,
@@ -60,6 +63,7 @@ def mib_text(plan: Plan) -> str:
         f"mbConformance   OBJECT IDENTIFIER ::= {{ meterbridgeMIB {CONFORMANCE_ARC} }}",
         f"mbGateway       OBJECT IDENTIFIER ::= {{ mbObjects {GATEWAY_ARC} }}",
         f"mbEvents        OBJECT IDENTIFIER ::= {{ mbObjects {EVENT_ARC} }}",
+        f"mbAlarms        OBJECT IDENTIFIER ::= {{ mbObjects {ALARM_ARC} }}",
         TEXTUAL_CONVENTIONS,
         "-- The bridge itself\n",
         *(_object(item, "mbGateway") for item in GATEWAY_SCALARS),
@@ -69,6 +73,9 @@ def mib_text(plan: Plan) -> str:
         *_table("mbPoint", POINT_ARC, ("mbDeviceIndex", "mbPointIndex"), POINT_COLUMNS, _POINTS),
         "-- Quantities as typed columns: an instance is there while its value is a present reading\n",
         *_table("mbMeasure", MEASURE_ARC, ("mbDeviceIndex", "mbMeasureCircuit"), [_CIRCUIT, *columns], _MEASURES),
+        "-- What is wrong now\n",
+        *(_object(item, "mbAlarms") for item in ALARM_SCALARS),
+        *_table("mbAlarm", 3, ("mbAlarmRow",), ALARM_COLUMNS, _ALARMS, "mbAlarms"),
         "-- What notifications carry\n",
         *(_object(item, "mbEvents") for item in EVENT_OBJECTS),
         "-- Notifications\n",
@@ -96,6 +103,7 @@ _MEASURES = (
     "One row for each measuring circuit of a meter. An instance is absent when the meter has no such quantity,"
     " and while its value is no present reading."
 )
+_ALARMS = "The active alarms. An alarm keeps its row while it is active; a row that is free has no instances."
 _CIRCUIT = Object(
     1, "mbMeasureCircuit", "Unsigned32 (1..9)", "Measuring circuit of the meter, from 1.", "not-accessible"
 )
@@ -112,11 +120,13 @@ def _measure(column: Column) -> Object:
     return Object(column.arc, column.name, syntax, text, units=column.units)
 
 
-def _table(name: str, arc: int, index: Sequence[str], columns: Sequence[Object], description: str) -> Iterable[str]:
+def _table(
+    name: str, arc: int, index: Sequence[str], columns: Sequence[Object], description: str, parent: str = "mbObjects"
+) -> Iterable[str]:
     entry = name[0].upper() + name[1:] + "Entry"
     yield (
         f"{name}Table OBJECT-TYPE\n    SYNTAX      SEQUENCE OF {entry}\n    MAX-ACCESS  not-accessible\n"
-        f"    STATUS      current\n{_description(description)}\n    ::= {{ mbObjects {arc} }}\n"
+        f"    STATUS      current\n{_description(description)}\n    ::= {{ {parent} {arc} }}\n"
     )
     yield (
         f"{name}Entry OBJECT-TYPE\n    SYNTAX      {entry}\n    MAX-ACCESS  not-accessible\n    STATUS      current\n"
@@ -166,14 +176,19 @@ def _conformance(columns: Sequence[Object]) -> Iterable[str]:
     yield "mbGroups      OBJECT IDENTIFIER ::= { mbConformance 1 }"
     yield "mbCompliances OBJECT IDENTIFIER ::= { mbConformance 2 }\n"
     groups = (
-        ("mbGatewayGroup", GATEWAY_SCALARS, "Scalars of the bridge."),
-        ("mbDeviceGroup", DEVICE_COLUMNS, "The device table."),
-        ("mbPointGroup", POINT_COLUMNS, "The point table."),
-        ("mbMeasureGroup", columns, "Typed columns of the quantities of the site."),
-        ("mbEventGroup", EVENT_OBJECTS, "What notifications carry."),
+        (1, "mbGatewayGroup", GATEWAY_SCALARS, "Scalars of the bridge."),
+        (2, "mbDeviceGroup", DEVICE_COLUMNS, "The device table."),
+        (3, "mbPointGroup", POINT_COLUMNS, "The point table."),
+        (4, "mbMeasureGroup", columns, "Typed columns of the quantities of the site."),
+        (5, "mbEventGroup", EVENT_OBJECTS, "What notifications carry."),
+        (7, "mbAlarmGroup", (*ALARM_SCALARS, *ALARM_COLUMNS), "The active alarms."),
     )
-    shown = [(name, [i.name for i in items if i.access != "not-accessible"], text) for name, items, text in groups]
-    for arc, (name, members, text) in enumerate((group for group in shown if group[1]), 1):
+    mandatory = []
+    for arc, name, items, text in groups:
+        members = [item.name for item in items if item.access != "not-accessible"]
+        if not members:
+            continue
+        mandatory.append(name)
         yield (
             f"{name} OBJECT-GROUP\n{_listed('OBJECTS    ', members)}\n    STATUS      current\n"
             f"{_description(text)}\n    ::= {{ mbGroups {arc} }}\n"
@@ -182,7 +197,6 @@ def _conformance(columns: Sequence[Object]) -> Iterable[str]:
         f"mbNotificationGroup NOTIFICATION-GROUP\n{_listed('NOTIFICATIONS', [n[1] for n in NOTIFICATIONS])}\n"
         f"    STATUS      current\n{_description('All notifications.')}\n    ::= {{ mbGroups 6 }}\n"
     )
-    mandatory = [name for name, members, _ in shown if members]
     yield (
         f"mbCompliance MODULE-COMPLIANCE\n    STATUS      current\n"
         f"{_description('A bridge serves every group; typed columns are those its meters have.')}\n"

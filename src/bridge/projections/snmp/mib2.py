@@ -24,6 +24,7 @@ AUTHEN_TRAPS = {True: 1, False: 2}
 _MODULES: tuple[tuple[Oid, bytes], ...] = (
     ((1, 3, 6, 1, 6, 3, 1), b"SNMPv2-MIB: system and snmp groups"),
     ((1, 3, 6, 1, 2, 1, 2), b"RFC1213-MIB: interfaces group"),
+    ((1, 3, 6, 1, 2, 1, 31), b"IF-MIB: ifXTable, ifTableLastChange"),
     ((1, 3, 6, 1, 6, 3, 10, 3, 1, 1), b"SNMP-FRAMEWORK-MIB: snmpEngine"),
     ((1, 3, 6, 1, 6, 3, 11, 3, 1, 1), b"SNMP-MPD-MIB: snmpMPDStats"),
     ((1, 3, 6, 1, 6, 3, 15, 2, 1, 1), b"SNMP-USER-BASED-SM-MIB: usmStats"),

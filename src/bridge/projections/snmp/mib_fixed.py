@@ -86,6 +86,13 @@ MbStatus ::= TEXTUAL-CONVENTION
         "Whether a meter answers: unknown (not asked yet), online, degraded
          (it answers, and some of its points have no present reading), offline."
     SYNTAX      INTEGER { unknown(1), online(2), degraded(3), offline(4) }
+
+MbSeverity ::= TEXTUAL-CONVENTION
+    STATUS      current
+    DESCRIPTION
+        "Bands of priorities: info (1 to 63), low (64 to 127), medium (128 to
+         191), high (192 to 255)."
+    SYNTAX      INTEGER { info(1), low(2), medium(3), high(4) }
 """
 
 GATEWAY_SCALARS = (
@@ -162,6 +169,29 @@ POINT_COLUMNS = (
     ),
     Object(14, "mbPointWritable", "TruthValue", "Whether a SET reaches the write policy of the bridge."),
     Object(15, "mbPointStates", "MbText", "Codes and texts of a state, as '0=OK; 1=Loss'. Absent for numbers."),
+)  # fmt: skip
+
+ALARM_SCALARS = (
+    Object(1, "mbAlarmsActive", "Gauge32", "Alarms that are active.", units="alarms"),
+    Object(2, "mbAlarmsHidden", "Gauge32", "Of these, alarms that mbAlarmTable has no row for.", units="alarms"),
+)
+ALARM_COLUMNS = (
+    Object(
+        1, "mbAlarmRow", "Unsigned32 (1..2147483647)",
+        "Row of the alarm while it is active; another alarm may have it then.", "not-accessible",
+    ),
+    Object(2, "mbAlarmNumber", "Counter64", "Number of the event the alarm began with: no two alarms share one."),
+    Object(3, "mbAlarmName", "MbText", "Rule that watches for it."),
+    Object(4, "mbAlarmText", "MbText", "What is wrong, for people."),
+    Object(5, "mbAlarmDevice", "MbText", "Name of the meter."),
+    Object(6, "mbAlarmPoint", "MbText", "Name of the point in its meter, empty if it is the meter as a whole."),
+    Object(7, "mbAlarmPriority", "Integer32 (0..255)", "Priority: 64-127 low, 128-191 medium, 192-255 high."),
+    Object(8, "mbAlarmSeverity", "MbSeverity", "Band of the priority."),
+    Object(9, "mbAlarmStart", "DateAndTime", "When it began, UTC."),
+    Object(10, "mbAlarmLimit", "MbText", "Level it was picked up at, in the unit of the point; absent where none is."),
+    Object(11, "mbAlarmExtreme", "MbText", "Furthest value that is known; absent where none is."),
+    Object(12, "mbAlarmAcknowledged", "TruthValue", "Whether somebody has acknowledged it."),
+    Object(13, "mbAlarmAcknowledgedBy", "MbText", "Who acknowledged it, empty if nobody did."),
 )  # fmt: skip
 
 _NOTIFY = "accessible-for-notify"

@@ -6,7 +6,8 @@ table has no instance while its value is no present reading of the meter.
 """
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from bridge.core.point import Batch, Kind, PointDef, Sample
 from bridge.core.ports import PointReader
@@ -25,13 +26,13 @@ from bridge.projections.snmp.plan import (
 from bridge.projections.snmp.values import (
     TEXT_BYTES,
     Show,
-    counter_of,
+    counter_shower,
     date_of,
     flags_of,
     quality_of,
     scaled_of,
     text_bytes,
-    text_of,
+    text_shower,
     typed,
     value_from_number,
     value_from_text,
@@ -56,7 +57,20 @@ def objects_oid(plan: Plan, *arcs: int) -> Oid:
     return (*plan.enterprise, MODULE_ARC, OBJECTS_ARC, *arcs)
 
 
-# Tree.changed: table, handle, position of the column (-1: all)
+# Positions of the columns of the point table that a sample moves: text and number of its value, counter; then what
+# follows its quality, and its breaks
+_MOVED = {
+    Kind.ACCUMULATOR: (0, 1, 5),
+    Kind.ANALOG: (0, 1),
+    Kind.BINARY: (0, 1),
+    Kind.MULTISTATE: (0, 1),
+    Kind.TEXT: (0,),
+    Kind.TIME: (0,),
+}
+_QUALITY, _BREAK = (2, 3), (6,)
+# No quality of a sample
+_UNKNOWN = 0xFFFF
+# Tree.changed: table, handle, positions of the columns
 Forget = Callable[..., None]
 
 
@@ -68,13 +82,16 @@ class Rows:
         self._rows = plan.rows
         self._defs = [points.definition(row.index) for row in plan.rows]
         self._at = {row.index: at for at, row in enumerate(plan.rows)}
+        # point index of each row; an array, for what lies together is in the cache together
+        self._numbers = array("i", [row.index for row in plan.rows])
         self._breaks: dict[int, int] = {}
+        self._qualities = array("H", [_UNKNOWN]) * len(plan.rows)
         self._values, self._facts = self._point_tables()
         # of each row its row and column in the measure table, -1 for none
         self._handles, self._columns = array("i", [-1]) * len(plan.rows), array("i", [-1]) * len(plan.rows)
         self._measures = self._measure_table()
         self.tables = [self._facts, self._values, self._measures] if self._plan.columns else [self._facts, self._values]
-        self._forget: Forget = lambda table, handle, column=-1: None
+        self._forget: Forget = lambda table, handle, columns=(): None
 
     def shown_by(self, forget: Forget) -> None:
         """`forget`: the tree's `changed`."""
@@ -91,17 +108,22 @@ class Rows:
         """Take note of changed samples."""
         for index, sample in batch:
             at = self._at[index]
-            if int(sample.quality) & _BREAKS:
+            quality, moved = int(sample.quality), _MOVED[self._defs[at].kind]
+            if quality != self._qualities[at]:
+                self._qualities[at] = quality
+                moved += _QUALITY
+            if quality & _BREAKS:
                 self._breaks[at] = self._uptime_cs()
-            self._forget(self._values, at)
+                moved += _BREAK
+            self._forget(self._values, at, moved)
             if self._columns[at] >= 0:
-                self._forget(self._measures, self._handles[at], self._columns[at])
-
-    def _sample(self, at: int) -> Sample:
-        return self._points.get(self._rows[at].index)
+                self._forget(self._measures, self._handles[at], (self._columns[at],))
 
     def _point_tables(self) -> tuple[Table, Table]:
-        rows, defs, sample = self._rows, self._defs, self._sample
+        rows, defs, get = self._rows, self._defs, self._points.get
+        numbers, scales = self._numbers, array("b", [row.scale for row in rows])
+        shows = _alike(text_shower, ((one.kind, one.resolution, one.states) for one in defs))
+        counts = _alike(counter_shower, ((one.unit, one.resolution) for one in defs))
         instances = Instances([Instance((row.device, row.number), at) for at, row in enumerate(rows)])
         entry = objects_oid(self._plan, POINT_ARC, 1)
         text, integer = Syntax.OCTET_STRING, Syntax.INTEGER32
@@ -109,37 +131,43 @@ class Rows:
         def column(arc: int, syntax: Syntax, read: Callable[[int], Value | None]) -> ObjectType:
             return ObjectType((*entry, arc), syntax, read)
 
+        def sample(at: int) -> Sample:
+            return get(numbers[at])
+
+        def shown(at: int) -> bytes | None:
+            value = get(numbers[at]).value
+            return None if value is None else shows[at](value)
+
+        # in the order of _MOVED, _QUALITY and _BREAK
         values = [
             ObjectType(
-                (*entry, 4), text, lambda at: text_of(defs[at], sample(at).value),
+                (*entry, 4), text, shown,
                 writable=lambda at: rows[at].writable, change=self._change_by_text,
             ),
             ObjectType(
-                (*entry, 5), integer, self._scaled,
+                (*entry, 5), integer, lambda at: scaled_of(get(numbers[at]).value, scales[at]),
+                has=lambda at: defs[at].kind not in (Kind.TEXT, Kind.TIME),
                 writable=lambda at: rows[at].writable, change=self._change_by_number,
             ),
             column(8, integer, lambda at: quality_of(sample(at).quality)),
             column(9, text, lambda at: flags_of(sample(at).quality)),
             ObjectType((*entry, 10), text, lambda at: date_of(sample(at).source_ns), Freshness.LIVE),
-            column(11, Syntax.COUNTER64, lambda at: counter_of(defs[at], sample(at).value)),
+            ObjectType(
+                (*entry, 11), Syntax.COUNTER64, lambda at: counts[at](get(numbers[at]).value),
+                has=lambda at: defs[at].kind is Kind.ACCUMULATOR,
+            ),
             column(12, Syntax.TIME_TICKS, lambda at: self._breaks.get(at, 0)),
         ]  # fmt: skip
         facts = [
             column(2, text, lambda at: text_bytes(defs[at].name)),
             column(3, text, lambda at: text_bytes(defs[at].label)),
-            column(6, integer, lambda at: rows[at].scale),
+            column(6, integer, lambda at: scales[at]),
             column(7, text, lambda at: text_bytes(defs[at].unit)),
             column(13, integer, lambda at: 1 + KINDS.index(defs[at].kind.value)),
             column(14, integer, lambda at: 1 if rows[at].writable else 2),
             column(15, text, lambda at: _states(defs[at])),
         ]
         return Table(values, instances), Table(facts, instances)
-
-    def _scaled(self, at: int) -> int | None:
-        if self._defs[at].kind is Kind.TIME:
-            return None
-        value = self._sample(at).value
-        return scaled_of(value, self._rows[at].scale)
 
     def _measure_table(self) -> Table:
         """Build the table, and note of each typed point the handle of its row and the position of its column."""
@@ -168,8 +196,10 @@ class Rows:
             like = (definition.unit, definition.resolution, definition.states)
             shows[handle] = made.setdefault(like, typed(column, definition))
 
+        get, numbers = self._points.get, self._numbers
+
         def read(handle: int) -> Value | None:
-            sample = self._sample(members[handle])
+            sample = get(numbers[members[handle]])
             return None if int(sample.quality) & _UNUSABLE else shows[handle](sample)
 
         return read
@@ -187,6 +217,22 @@ class Rows:
         assert isinstance(value, int)
         wanted = value_from_number(self._defs[at], value, self._rows[at].scale)
         return Unfit.VALUE if wanted is None else Change(self._rows[at].index, wanted)
+
+
+K = TypeVar("K", bound=tuple[object, ...])
+R = TypeVar("R")
+
+
+def _alike(make: Callable[..., R], likes: Iterable[K]) -> list[R]:
+    """Return what `make` makes of each: one for all that are alike, as the points of meters of one model are."""
+    made: dict[K, R] = {}
+    found: list[R] = []
+    for like in likes:
+        one = made.get(like)
+        if one is None:
+            one = made[like] = make(*like)
+        found.append(one)
+    return found
 
 
 def _states(definition: PointDef) -> bytes | None:

@@ -1,12 +1,14 @@
 """
 The MIB as sorted rows, none of which has a name of its own: a name is put together from its object and its instance.
 
-A row's varbind is kept until `changed` is told; a live object is encoded at every read. An instance whose object reads
-as None is absent: GET says noSuchInstance and GETNEXT passes it. A row nobody has asked for costs 9 bytes.
+A row's varbind is kept until `changed` is told, and then its name still serves the next; a live object is encoded at
+every read. An instance whose object reads as None is absent: GET says noSuchInstance and GETNEXT passes it. A row that
+nobody has asked for costs 12 bytes.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -30,8 +32,10 @@ from bridge.projections.snmp.ber import (
 
 # Names asked for of late, with their rows: some 3 MB. All are forgotten when there are so many.
 _KNOWN_MOST = 20_000
-# Stands in the cache for an instance that is absent.
+# Stands in the cache for an instance that is absent, or that nobody has asked for.
 ABSENT = b""
+# Tag and length of a varbind, by length.
+_HEADS = tuple(bytes((SEQUENCE, size)) for size in range(0x80))
 
 
 class Freshness(Enum):
@@ -101,8 +105,11 @@ class Instances:
         ordered = sorted(instances, key=lambda instance: instance.suffix)
         self.suffixes = [instance.suffix for instance in ordered]
         self.encoded = [encode_subids(suffix) for suffix in self.suffixes]
-        self.handles = [instance.handle for instance in ordered]
-        self.positions = {handle: at for at, handle in enumerate(self.handles)}
+        self.handles: Sequence[int] = [instance.handle for instance in ordered]
+        self.positions: Sequence[int] | Mapping[int, int] = {handle: at for at, handle in enumerate(self.handles)}
+        if self.handles == list(range(len(ordered))):
+            # handles that count the rows, as nearly all do, need no memory
+            self.handles = self.positions = range(len(ordered))
         self.by_suffix = {encoded: at for at, encoded in enumerate(self.encoded)}
         if len(self.by_suffix) != len(ordered) or len(self.positions) != len(ordered):
             raise ValueError("an instance or a handle is there twice")
@@ -126,14 +133,15 @@ _ONE = Instances()
 class Block:
     """The rows of one object: consecutive, in the order of the instances."""
 
-    __slots__ = ("base", "encode", "handles", "instances", "object", "prefix", "stop")
+    __slots__ = ("base", "encode", "handles", "instances", "is_live", "object", "prefix", "read", "stop")
 
     def __init__(self, kind: ObjectType, instances: Instances, base: int) -> None:
         self.object, self.instances, self.base = kind, instances, base
         self.handles = instances.handles
         self.stop = base + len(self.handles)
         self.prefix = encode_oid(kind.oid)
-        self.encode = encoder(kind.syntax)
+        self.read, self.encode = kind.read, encoder(kind.syntax)
+        self.is_live = kind.freshness is Freshness.LIVE
 
 
 class Tree:
@@ -157,37 +165,39 @@ class Tree:
             self._bases[id(table)][at] = block.base
             self.size = block.stop
         self.tables = tables
-        self.varbinds: list[bytes | None] = [None] * self.size
+        self.varbinds: list[bytes] = [ABSENT] * self.size
+        # 1: may be sent as it is
+        self.ready = bytearray(self.size)
         # 0: known to be absent. A column of absent instances is passed in one step, not in thousands.
         self._present = bytearray(b"\1") * self.size
         self._oids = [block.object.oid for block in self.blocks]
-        self._starts = [block.base for block in self.blocks]
+        # of each row the number of its block
+        self._numbers = array("H")
+        for number, block in enumerate(self.blocks):
+            self._numbers.extend([number] * len(block.handles))
         self._objects = {block.prefix: block for block in self.blocks}
         self._object_sizes = sorted({len(prefix) for prefix in self._objects})
-        self._known: dict[bytes, int] = {}
+        # rows of names asked for of late; who does not find one here asks `find`
+        self.known: dict[bytes, int] = {}
         self._after: dict[bytes, int] = {}
         for block in self.blocks:
             self._leave_out(block)
 
-    def changed(self, table: Table, handle: int, column: int = -1) -> None:
+    def changed(self, table: Table, handle: int, columns: Sequence[int] = ()) -> None:
         """
-        Forget the varbinds of an instance; `column`: its position in the table, -1 = all.
+        Encode an instance anew when it is next asked for; `columns`: positions in the table, none = all.
 
-        Raises: KeyError for a handle the table does not have.
+        Raises: LookupError for a handle the table does not have.
         """
         at = table.instances.positions[handle]
         bases = self._bases[id(table)]
-        varbinds, present = self.varbinds, self._present
-        if column >= 0:
-            varbinds[bases[column] + at] = None
-            present[bases[column] + at] = 1
-            return
-        for base in bases:
-            varbinds[base + at] = None
-            present[base + at] = 1
+        ready, present = self.ready, self._present
+        for column in columns or range(len(bases)):
+            row = bases[column] + at
+            ready[row], present[row] = 0, 1
 
     def block_of(self, row: int) -> Block:
-        return self.blocks[bisect_right(self._starts, row) - 1]
+        return self.blocks[self._numbers[row]]
 
     def name(self, row: int) -> bytes:
         """Return the name of a row with tag and length."""
@@ -196,13 +206,13 @@ class Tree:
 
     def find(self, name: bytes) -> int:
         """Return the row of a name with tag and length, -1 if there is none."""
-        row = self._known.get(name)
+        row = self.known.get(name)
         if row is None:
             row = self._find(name[read_length(name, 1, len(name))[1] :])
             if row >= 0:
-                if len(self._known) >= _KNOWN_MOST:
-                    self._known.clear()
-                self._known[name] = row
+                if len(self.known) >= _KNOWN_MOST:
+                    self.known.clear()
+                self.known[name] = row
         return row
 
     def _find(self, contents: bytes) -> int:
@@ -221,28 +231,32 @@ class Tree:
             return
         for at, handle in enumerate(block.handles):
             if not has(handle):
-                self.varbinds[block.base + at] = ABSENT
                 self._present[block.base + at] = 0
 
     def varbind(self, row: int) -> bytes:
         """Return the encoded varbind, or ABSENT."""
-        kept = self.varbinds[row]
-        if kept is not None:
-            return kept
-        return self._encode(self.block_of(row), row)
+        if self.ready[row]:
+            return self.varbinds[row]
+        return self._encode(self.blocks[self._numbers[row]], row) if self._present[row] else ABSENT
 
     def _encode(self, block: Block, row: int) -> bytes:
-        kind, at = block.object, row - block.base
+        at = row - block.base
         try:
-            value = kind.read(block.handles[at])
-            encoded = ABSENT
-            if value is not None:
-                encoded = _varbind(block.prefix + block.instances.encoded[at], block.encode(value))
+            value = block.read(block.handles[at])
+            encoded = ABSENT if value is None else block.encode(value)
         except Exception as exc:  # whatever is wrong with one object, the others are answered
-            raise ReadFailed(f"{kind.oid}: {exc}") from exc
-        if kind.freshness is Freshness.CACHED:
+            raise ReadFailed(f"{block.object.oid}: {exc}") from exc
+        if encoded:
+            before = self.varbinds[row]
+            # SEQUENCE, length, OID, length of the name: the name is taken over where lengths have one byte
+            if before and before[1] < 0x80 and (size := before[3] + 2 + len(encoded)) < 0x80:
+                encoded = _HEADS[size] + before[2 : 4 + before[3]] + encoded
+            else:
+                encoded = _varbind(block.prefix + block.instances.encoded[at], encoded)
             self.varbinds[row] = encoded
-            self._present[row] = bool(encoded)
+        if block.is_live:
+            return encoded
+        self.ready[row] = self._present[row] = bool(encoded)
         return encoded
 
     def after(self, name: bytes) -> int:
@@ -319,28 +333,29 @@ class Tree:
             stop = mask.find(0, row, row + count - len(found))
             if stop < 0:
                 stop = min(row + count - len(found), self.size)
-            part = self.varbinds[row:stop]
-            whole = [v for v in part if v] if None not in part else self._encoded(row, stop)
-            if whole:
-                found += whole
+            if self.ready.find(0, row, stop) < 0:
+                found += self.varbinds[row:stop]
                 last = stop - 1
+            else:
+                last = max(last, self._take(row, stop, found))
             row = stop
-        while last >= 0 and self.varbind(last) is ABSENT:
-            last -= 1
         return found, last
 
-    def _encoded(self, row: int, stop: int) -> list[bytes]:
-        found: list[bytes] = []
-        varbinds, block = self.varbinds, self.block_of(row)
+    def _take(self, row: int, stop: int, found: list[bytes]) -> int:
+        """Append the present rows of a range, encoded where they must be; return the last of them, -1 for none."""
+        varbinds, ready, present, block, last = self.varbinds, self.ready, self._present, self.block_of(row), -1
         for at in range(row, stop):
-            encoded = varbinds[at]
-            if encoded is None:
+            if ready[at]:
+                found.append(varbinds[at])
+                last = at
+            elif present[at]:
                 if at >= block.stop:
                     block = self.block_of(at)
                 encoded = self._encode(block, at)
-            if encoded:
-                found.append(encoded)
-        return found
+                if encoded:
+                    found.append(encoded)
+                    last = at
+        return last
 
 
 def _varbind(name: bytes, value: bytes) -> bytes:

@@ -11,7 +11,7 @@ from bridge.projections.snmp.settings import Auth, Form, Hidden, Privacy
 MODULE_ARC = 1
 NOTIFICATIONS_ARC, OBJECTS_ARC, CONFORMANCE_ARC = 0, 1, 2
 # below the objects
-GATEWAY_ARC, DEVICE_ARC, POINT_ARC, MEASURE_ARC, EVENT_ARC = 1, 2, 3, 4, 5
+GATEWAY_ARC, DEVICE_ARC, POINT_ARC, MEASURE_ARC, EVENT_ARC, ALARM_ARC = 1, 2, 3, 4, 5, 6
 
 Oid = tuple[int, ...]
 

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from bridge.projections.snmp.ber import SEQUENCE, BerError, decode_value, tlv
 from bridge.projections.snmp.counters import Counters
@@ -187,9 +187,16 @@ def _varbinds(request: Request, window: Window, version: Version, room: int) -> 
 def _get(names: list[bytes], window: Window, version: Version) -> list[bytes]:
     tree = window.tree
     mask = window.read if version is Version.V2 else window.read_v1
+    known, ready, varbinds = tree.known, tree.ready, tree.varbinds
     found: list[bytes] = []
     for index, name in enumerate(names):
-        row = tree.find(name)
+        # the common case without a call: 0.3 us less a name
+        row = known.get(name, -1)
+        if row < 0:
+            row = tree.find(name)
+        elif ready[row] and mask[row]:
+            found.append(varbinds[row])
+            continue
         try:
             varbind = tree.varbind(row) if row >= 0 and mask[row] else ABSENT
         except ReadFailed as exc:
@@ -232,8 +239,8 @@ def _bulk(request: Request, window: Window, room: int) -> bytes:
     count = min(request.second, room // (_LEAST_VARBIND * len(repeaters)) + 1) if repeaters else 0
     if count > 0:
         columns = [_column(plain + at, name, window, count) for at, name in enumerate(repeaters)]
-        if len(columns) == 1:
-            found += columns[0]
+        if len(set(map(len, columns))) == 1:
+            found += chain.from_iterable(zip(*columns, strict=True))
         else:
             depth = min(count, max(map(len, columns)))
             for at in range(depth):

@@ -13,6 +13,7 @@ from bridge.core.ports import Listening, Projection, ProjectionContext
 from bridge.projections.snmp import probe
 from bridge.projections.snmp.access import communities_of, users_of
 from bridge.projections.snmp.agent import Agent
+from bridge.projections.snmp.alarms import Alarms
 from bridge.projections.snmp.counters import Counters
 from bridge.projections.snmp.devices import Devices
 from bridge.projections.snmp.door import Door
@@ -57,18 +58,20 @@ class Server:
         clock, counters = EngineClock(folder / "engine_boots", ctx.clock.monotonic_ns), Counters()
         rows = Rows(plan, ctx.points, clock.uptime_cs)
         devices = Devices(plan, ctx.points, clock.uptime_cs, rows.places())
-        interfaces = find_interfaces()
+        alarms, interfaces = Alarms(plan, ctx.points), find_interfaces()
         tree = Tree(
             [
                 *mib2_tables(system_of(plan), self._engine_id, clock, counters, _tells_failures(plan)),
                 *Interfaces(interfaces, ctx.clock.monotonic_ns).tables(),
                 *gateway_tables(plan, own_version(), devices, counters),
                 devices.table,
+                *alarms.tables(),
                 *rows.tables,
             ]
         )
         rows.shown_by(tree.changed)
         devices.shown_by(tree.changed)
+        alarms.shown_by(tree.changed)
         agent = agent_of(plan, self._engine_id, clock, counters)
         agent.show(tree)
         notifier = Notifier(plan, ctx.points, ctx.clock, clock.uptime_cs, counters)
@@ -78,7 +81,9 @@ class Server:
             devices.update(batch, notifier.device_changed)
 
         make_sender = sender_for(plan)
-        ends = [ctx.points.subscribe(rows.indexes(), update)]
+        ends = [ctx.points.subscribe(rows.indexes(), update), ctx.alarms.subscribe(alarms.take)]
+        for alarm in ctx.alarms.alarms():
+            alarms.take(alarm)
         rows.update([(index, ctx.points.get(index)) for index in rows.indexes()])
         devices.update([(index, ctx.points.get(index)) for index in rows.indexes()], lambda *_: None)
         try:

@@ -8,7 +8,7 @@ Source: RFC 3412, 6 and 7; RFC 3414, 3.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.projections.snmp.ber import (
     OCTET_STRING,
@@ -44,6 +44,8 @@ REPORTABLE = 4
 MIN_MAX_SIZE = 484
 MAX_RECEIVE = 65507
 _MAX_RECEIVE_TLV = encode_integer(MAX_RECEIVE)
+_VERSION_TLV = encode_integer(3)
+_LEVEL_TLVS = {level: bytes((4, 1, level, 2, 1, USM)) for level in SecurityLevel}
 _LEVELS = {level.value: level for level in SecurityLevel}
 # Bytes around the scoped PDU at most: all headers and integers, without ids, user and digest.
 _FIXED_OVERHEAD = 80
@@ -53,8 +55,7 @@ class InvalidMessage(BerError):
     """Privacy without authentication, or a size nobody may ask for (RFC 3412, 7.2.5 and 6.2)."""
 
 
-@dataclass(slots=True)
-class Message:
+class Message(NamedTuple):
     message_id: int
     max_size: int
     level: SecurityLevel
@@ -220,25 +221,21 @@ class V3:
         return self._seal(message, user, level, encode_pdu(REPORT, request_id, 0, 0, varbind))
 
     def _seal(self, message: Message, user: User | None, level: SecurityLevel, pdu: bytes) -> bytes:
-        boots, time_s = self._clock.boots, self._clock.time_s()
+        time_s = self._clock.time_s()
         body = tlv(SEQUENCE, self._engine_tlv + b"\x04\x00" + pdu)
-        salt = b""
-        if user is not None and level is SecurityLevel.AUTH_PRIV:
+        header = tlv(SEQUENCE, encode_integer(message.message_id) + _MAX_RECEIVE_TLV + _LEVEL_TLVS[level])
+        if user is None or level is SecurityLevel.NO_AUTH:
+            security = self._head_tlvs + encode_integer(time_s) + tlv(OCTET_STRING, message.user) + b"\4\0\4\0"
+            return tlv(SEQUENCE, _VERSION_TLV + header + tlv(OCTET_STRING, tlv(SEQUENCE, security)) + body)
+        salt_tlv = b"\4\0"
+        if level is SecurityLevel.AUTH_PRIV:
             salt = self._salt.take()
-            body = tlv(OCTET_STRING, user.encrypt(body, boots, time_s, salt))
-        digest_bytes = user.digest_bytes if user is not None and level else 0
-        security = tlv(
-            SEQUENCE,
-            self._head_tlvs + encode_integer(time_s)
-            + tlv(OCTET_STRING, message.user)
-            + tlv(OCTET_STRING, bytes(digest_bytes)) + tlv(OCTET_STRING, salt),
-        )  # fmt: skip
-        header = encode_integer(message.message_id) + _MAX_RECEIVE_TLV + bytes((4, 1, level, 2, 1, USM))
-        whole = tlv(SEQUENCE, b"\x02\x01\x03" + tlv(SEQUENCE, header) + tlv(OCTET_STRING, security) + body)
-        if user is None or not digest_bytes:
-            return whole
-        at = len(whole) - len(body) - len(salt) - 2 - digest_bytes
-        return whole[:at] + user.sign(whole) + whole[at + digest_bytes :]
+            salt_tlv = bytes((OCTET_STRING, SALT_BYTES)) + salt
+            body = tlv(OCTET_STRING, user.encrypt(body, self._clock.boots, time_s, salt))
+        security = self._head_tlvs + encode_integer(time_s) + user.name_tlv + user.no_digest_tlv + salt_tlv
+        whole = tlv(SEQUENCE, _VERSION_TLV + header + tlv(OCTET_STRING, tlv(SEQUENCE, security)) + body)
+        stop = len(whole) - len(body) - len(salt_tlv)
+        return whole[: stop - user.digest_bytes] + user.sign(whole) + whole[stop:]
 
 
 def _peek_scoped(scoped: bytes) -> int:

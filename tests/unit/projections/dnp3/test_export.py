@@ -137,7 +137,26 @@ def test_the_profile_is_well_formed_and_tells_points_and_settings() -> None:
     counters = [p for p in plan.points if p.type is PointType.COUNTER]
     assert texts(".//d:counter/d:index") == [str(p.number) for p in sorted(counters, key=lambda p: p.number)]
     assert set(texts(".//d:counter/d:frozenCounterExists")) == {"true"}
-    assert len(root.findall(".//d:supportedVariation", ns)) == len(table())
+    assert texts(".//d:counter/d:defaultCounterEventVariation") == ["five"] * len(counters)
+    rows = [(row, function) for row in table() for function in row.request[0] or (0,)]
+    told = root.findall(".//d:supportedVariation", ns)
+    assert [one.findtext("d:objectGroup", namespaces=ns) for one in told] == [str(row.group) for row, _ in rows]
+    assert [one.findtext("d:request/d:functionCode", "0", ns) for one in told] == [str(int(f)) for _, f in rows]
+
+
+# D-03
+def test_the_profile_tells_of_an_output_only_what_a_master_may_do_with_it() -> None:
+    ns = {"d": NAMESPACE}
+
+    def operations(**more: object) -> set[str]:
+        root = ElementTree.fromstring(device_profile(plan_of(**more), FACTS.points, "1").encode())
+        found = root.findall(".//d:binaryOutput/d:supportedControlOperations/*", ns)
+        return {one.tag.partition("}")[2] for one in found}
+
+    assert operations() == operations(access="read-write") == set()
+    assert {"supportSelectOperate", "supportLatchOn"} < operations(
+        access="read-write", masters=[{"allow": ["control"]}]
+    )
 
 
 def test_serial_masters_are_in_the_profile_too() -> None:

@@ -1,9 +1,14 @@
 """dnp3.yaml -> plan: which points, under which numbers, in which class; and what is refused."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from bridge.config.ledger import Ledger
+from bridge.config.ledger import Block, Ledger, Space
+from bridge.config.model import ProjectionFile
+from bridge.config.projection import at_path
+from bridge.config.yaml_marks import read
 from bridge.core.errors import ProjectionError
 from bridge.core.point import Kind, PointDef, Role
 from bridge.core.ports import Grant, SiteFacts
@@ -232,8 +237,40 @@ def test_a_serial_master_is_never_asked_for_its_link() -> None:
     assert not plan.on_tcp
 
 
-def test_a_site_beyond_16_bits_of_index_is_refused_with_what_to_do() -> None:
-    points = [PointDef(i, f"m1.voltage_{i}", Kind.ANALOG) for i in range(65_537)]
+def campus() -> SiteFacts:
+    """1,000 meters of 70 analogs and an energy."""
+    names = [("active_energy_import", Kind.ACCUMULATOR), *((f"voltage_{n}", Kind.ANALOG) for n in range(70))]
+    points = [
+        PointDef(meter * len(names) + at, f"m{meter}.{name}", kind)
+        for meter in range(1000)
+        for at, (name, kind) in enumerate(names)
+    ]
+    return SiteFacts("campus", points, [device(meter) for meter in range(1000)])
 
-    with pytest.raises(ProjectionError, match="65,536 points of type analog_input: skip some by a rule"):
-        projected(SiteFacts("x", points, [device(1)]))
+
+# BARS L5: what does not fit is refused, never left out in silence
+def test_a_site_beyond_16_bits_of_index_is_refused_with_the_rules_that_make_it_fit() -> None:
+    site, text = campus(), "listener: {port: 20000}\nrules:\n  - {match: '*.none', skip: true}\n"
+    expected = (
+        "expected at most 65,536 points of type analog_input, found 71,000; leave out at least 5,464, such as "
+        '`companion: none` (1,000), `- {match: "*.voltage_69", skip: true}` (1,000), '
+        '`- {match: "*.voltage_68", skip: true}` (1,000), `- {match: "*.voltage_67", skip: true}` (1,000) and more'
+    )
+    with pytest.raises(ProjectionError) as caught:
+        projected(site)
+
+    place = at_path(caught.value, ProjectionFile("dnp3", Path("dnp3.yaml"), read(text, "dnp3.yaml")))
+    assert str(place) == f"dnp3.yaml:2:1: rules: {expected}"
+    plan = plan_of(site, companion="none", rules=[{"match": f"*.voltage_6{n}", "skip": True} for n in range(5, 10)])
+    assert len(plan.points) == 66_000
+    # a thousand of them are counters
+    assert max(p.number for p in plan.points) == 64_999
+
+
+def test_a_ledger_that_has_given_all_indexes_away_is_told_of() -> None:
+    ledger = Ledger({"dnp3.analog_input": Space(retired={"gone": Block(0, 65_536)})})
+
+    with pytest.raises(ProjectionError, match=r"index up to 65,535 for m1\.voltage_l1, found 65536") as caught:
+        project(mapping(), FACTS, ledger)
+
+    assert caught.value.path[-1] == "index"

@@ -114,8 +114,8 @@ def test_nothing_is_writable_unless_mapping_and_meter_say_so_and_a_billing_point
     made = projected(0, SiteFacts("demo", everything, site.devices), access="read-write")
 
     assert not any(row.writable for row in plan_of(projected(0, site)).rows)
-    assert made.needs.grants is Grant.COMMANDS
-    assert projected(0, site).needs.grants is Grant.NOTHING
+    assert made.needs.grants == Grant.COMMANDS | Grant.ALARMS
+    assert projected(0, site).needs.grants is Grant.ALARMS
     mid = {p.index for p in site.points if p.mid}
     assert mid
     assert not any(row.writable for row in plan_of(made).rows if row.index in mid)

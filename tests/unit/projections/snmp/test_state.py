@@ -47,7 +47,7 @@ def test_every_interface_has_a_row_and_one_that_is_gone_has_no_counters(tmp_path
             (tmp_path / name / attribute).write_text(text + "\n")
     found = find_interfaces(tmp_path)
     assert [(i.index, i.name, i.type, i.speed) for i in found] == [
-        (1, "lo", 24, 10**9), (7, "eth7", 6, 10**9), (9, "gone", 6, 10**9)
+        (1, "lo", 24, 1000), (7, "eth7", 6, 1000), (9, "gone", 6, 1000)
     ]  # fmt: skip
     assert reached_through(found, "127.0.0.1") == 1
     assert reached_through(found, "0.0.0.0") == 7

@@ -7,7 +7,7 @@ from bridge.core.quality import Quality
 from bridge.core.quantity import meaning_of
 from bridge.projections.snmp.columns import column_of
 from bridge.projections.snmp.values import (
-    counter_of,
+    counter_shower,
     date_of,
     flags_of,
     quality_of,
@@ -73,10 +73,10 @@ def test_an_analog_value_is_rounded_to_the_nearest_step(value: Value, scale: int
 
 @pytest.mark.parametrize(
     ("definition", "count", "wh"),
-    [(ENERGY, 2**53 + 1, (2**53 + 1) * 10), (FINE, 199, 1), (FINE, -1, None), (POWER, 1, None)],
+    [(ENERGY, 2**53 + 1, (2**53 + 1) * 10), (FINE, 199, 1), (FINE, -1, None)],
 )
 def test_a_register_is_shown_in_whole_wh_and_never_rounded_up(definition: PointDef, count: int, wh: int | None) -> None:
-    assert counter_of(definition, count) == wh
+    assert counter_shower(definition.unit, definition.resolution)(count) == wh
 
 
 @pytest.mark.parametrize(
