@@ -3,8 +3,8 @@
 made of pymodbus and of libmodbus on the same kind of line; P1 with 32 clients and the poller on one line.
 
 On a busy machine run it with real-time priority (`chrt -f 10`): a device that does not get its turn in time has
-stopped in the middle of a reply. The client is a process of its own. A line at full speed sends each reply in one piece;
-a paced one byte by byte.
+stopped in the middle of a reply. The client is a process of its own. A line at full speed sends each reply in one
+piece, a paced one byte by byte.
 """
 
 import asyncio
