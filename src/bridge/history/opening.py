@@ -18,6 +18,8 @@ FILE = "history.sqlite"
 GOOD_COPY = "history.good.sqlite"
 # Damaged files kept; a disk that dies slowly must not fill itself with them
 _ASIDE = 5
+# Legacy and WAL (Database File Format, 1.3.3)
+_FORMATS = {1, 2}
 # What reading a damaged file raises; sqlite3 cannot even say what it found when that is no UTF-8
 DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 # A database in WAL mode is up to three files
@@ -64,6 +66,8 @@ def _go_on(path: Path, event_ring: int, head: Head) -> Database:
 
 def _damage(path: Path, head: Head) -> str:
     """Return the first damage of a file, "" when there is none; nothing is written to it."""
+    if not _formats(path) <= _FORMATS:
+        return "expected a file format that can be written, found another"
     try:
         with Database(path, access=Access.READ) as database:
             if not head.commit and database.is_empty():
@@ -76,6 +80,12 @@ def _damage(path: Path, head: Head) -> str:
     if damage or last >= head.commit:
         return damage
     return f"commits {last + 1} to {head.commit} are lost"
+
+
+def _formats(path: Path) -> set[int]:
+    """Return what the header says of reading and writing (bytes 18 and 19); SQLite reads a file it will never write."""
+    with path.open("rb") as file:
+        return set(file.read(20)[18:])
 
 
 def _set_aside(path: Path, stamp: str) -> Path:
