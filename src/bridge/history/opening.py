@@ -18,6 +18,8 @@ FILE = "history.sqlite"
 GOOD_COPY = "history.good.sqlite"
 # Damaged files kept; a disk that dies slowly must not fill itself with them
 _ASIDE = 5
+# What says nothing of the file: no room for the index of the log beside it, no right, no memory
+_NO_DAMAGE = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_NOMEM")
 # Legacy and WAL (Database File Format, 1.3.3)
 _FORMATS = {1, 2}
 # What reading a damaged file raises; sqlite3 cannot even say what it found when that is no UTF-8
@@ -65,7 +67,11 @@ def _go_on(path: Path, event_ring: int, head: Head) -> Database:
 
 
 def _damage(path: Path, head: Head) -> str:
-    """Return the first damage of a file, "" when there is none; nothing is written to it."""
+    """
+    Return the first damage of a file, "" when there is none; nothing is written to it.
+
+    Raises: sqlite3.Error where the disk is full, or for another reason that is none of the file.
+    """
     if not _formats(path) <= _FORMATS:
         return "expected a file format that can be written, found another"
     try:
@@ -76,6 +82,8 @@ def _damage(path: Path, head: Head) -> str:
             damage = database.check()
             last = 0 if damage else database.commits()
     except DAMAGED as exc:
+        if getattr(exc, "sqlite_errorname", "").startswith(_NO_DAMAGE):
+            raise
         return str(exc)
     if damage or last >= head.commit:
         return damage
