@@ -1,15 +1,18 @@
 """BARS R6: a disk that is really full: a tmpfs of one megabyte."""
 
 import asyncio
+import contextlib
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bridge.history.opening import open_history
+from bridge.history.opening import GOOD_COPY, Opened, open_history
 from bridge.history.recorder import Recorder
+from bridge.history.rows import Pending
 from tests.support.workers import until
 
 
@@ -54,3 +57,31 @@ async def test_a_full_disk_is_told_once_and_writing_goes_on_when_there_is_room(s
     running.cancel()
     await asyncio.wait([running])
     await recorder.close()
+
+
+def test_a_start_on_a_full_disk_takes_a_good_file_for_no_damaged_one(small_disk: Path) -> None:
+    # BARS R6 R7
+    with open_history(small_disk, 5000, "before").database as database:
+        made = Pending()
+        made.events = [(number, b"event") for number in range(1, 101)]
+        database.commit(made)
+        database.save_copy(small_disk / GOOD_COPY)
+        made.events = [(number, b"event") for number in range(101, 201)]
+        database.commit(made)
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+    opened: Opened | None = None
+    with contextlib.suppress(sqlite3.Error):
+        opened = open_history(small_disk, 5000, "full")
+    if opened is not None:
+        opened.database.close()
+    filler.unlink()
+    again = open_history(small_disk, 5000, "after")
+
+    with again.database as database:
+        assert again.damage == ""
+        assert len(database.events()) == 200
+    assert list(small_disk.glob("*damaged*")) == []

@@ -93,9 +93,9 @@ class Database:
             # an index that was shown must be there after a power cut
             self._sql.execute("PRAGMA synchronous = FULL")
             self._sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            # at once, or a kill here would look like damage
-            self._sql.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-            self._sql.execute(f"PRAGMA user_version = {VERSION}")
+            if self.is_empty():
+                # at once, or a kill here would look like damage; a file that is whole is not written to, on a full disk
+                self._sql.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             self.head = Head(self.commits(), 0)
         except sqlite3.Error:
             self._sql.close()

@@ -18,6 +18,10 @@ FILE = "history.sqlite"
 GOOD_COPY = "history.good.sqlite"
 # Damaged files kept; a disk that dies slowly must not fill itself with them
 _ASIDE = 5
+# What says nothing of the file: no room for the index of the log beside it, no right, no memory
+_NO_DAMAGE = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_NOMEM")
+# Legacy and WAL (Database File Format, 1.3.3)
+_FORMATS = {1, 2}
 # What reading a damaged file raises; sqlite3 cannot even say what it found when that is no UTF-8
 DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
 # A database in WAL mode is up to three files
@@ -63,7 +67,13 @@ def _go_on(path: Path, event_ring: int, head: Head) -> Database:
 
 
 def _damage(path: Path, head: Head) -> str:
-    """Return the first damage of a file, "" when there is none; nothing is written to it."""
+    """
+    Return the first damage of a file, "" when there is none; nothing is written to it.
+
+    Raises: sqlite3.Error where the disk is full, or for another reason that is none of the file.
+    """
+    if not _formats(path) <= _FORMATS:
+        return "expected a file format that can be written, found another"
     try:
         with Database(path, access=Access.READ) as database:
             if not head.commit and database.is_empty():
@@ -72,10 +82,18 @@ def _damage(path: Path, head: Head) -> str:
             damage = database.check()
             last = 0 if damage else database.commits()
     except DAMAGED as exc:
+        if getattr(exc, "sqlite_errorname", "").startswith(_NO_DAMAGE):
+            raise
         return str(exc)
     if damage or last >= head.commit:
         return damage
     return f"commits {last + 1} to {head.commit} are lost"
+
+
+def _formats(path: Path) -> set[int]:
+    """Return what the header says of reading and writing (bytes 18 and 19); SQLite reads a file it will never write."""
+    with path.open("rb") as file:
+        return set(file.read(20)[18:])
 
 
 def _set_aside(path: Path, stamp: str) -> Path:

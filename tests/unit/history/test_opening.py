@@ -242,3 +242,21 @@ def test_a_flipped_bit_in_the_description_of_the_tables_is_found(tmp_path: Path,
         with opened.database as database:
             assert opened.damage
             assert len(database.kept("index")) >= 150
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_header_that_says_the_file_is_read_only_is_damage_and_not_the_end_of_keeping(
+    tmp_path: Path, bit: int
+) -> None:
+    # BARS R7
+    with_copy(tmp_path)
+    flip(tmp_path / FILE, 18, bit)
+
+    opened = open_history(tmp_path, 5000, "now")
+
+    with opened.database as database:
+        assert opened.damage == "expected a file format that can be written, found another"
+        made = Pending()
+        made.events = [(201, b"event")]
+        database.commit(made)
+        assert len(database.kept("index")) == 200
