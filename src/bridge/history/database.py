@@ -263,7 +263,8 @@ class Database:
         """Return rows from position `begin` to before `end`, from whichever side is nearer."""
         near = begin <= count - end
         offset, order = (begin, "") if near else (count - end, " DESC")
-        query = f"SELECT {', '.join(TABLES[table])}, crc FROM {table} WHERE point = ? ORDER BY at_ns{order} LIMIT ? OFFSET ?"
+        columns = ", ".join(TABLES[table])
+        query = f"SELECT {columns}, crc FROM {table} WHERE point = ? ORDER BY at_ns{order} LIMIT ? OFFSET ?"
         found = self._sql.execute(query, (point, end - begin, offset)).fetchall()
         rows = [(tuple(cells), checksum(*cells) == crc) for *cells, crc in found]
         return rows if near else rows[::-1]

@@ -20,6 +20,7 @@ from bridge.core.ports import SiteFacts
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.projections.bacnet.plan import Plan, unpack
+from tests.support.bacnet_client import Narrow
 from tests.support.bacnet_site import DEVICE_ID, plan_of, site, spec_of
 from tests.support.modbus_site import NOW_NS, store_of
 from tests.support.workers import running, spare_ports
@@ -142,13 +143,20 @@ async def test_rusty_bacnet_is_refused_every_write_and_every_management_request(
 
 
 @pytest.mark.slow
-async def test_rusty_bacnet_reads_an_object_list_of_8000_in_segments() -> None:
-    facts = site(80, analogs=80)
+# Defect 3: segments longer than the client takes
+async def test_rusty_bacnet_reads_an_object_list_of_8000_in_segments_of_every_size() -> None:
+    facts, sizes = site(80, analogs=80), (206, 480, 1024, 1476)
+    device = ObjectIdentifier(rusty_bacnet.ObjectType.DEVICE, DEVICE_ID)
+    found: dict[int, int] = {}
+    largest: dict[int, int] = {}
     async with worker(facts) as it:
-        device = ObjectIdentifier(rusty_bacnet.ObjectType.DEVICE, DEVICE_ID)
-        listed = await it.client.read_property(it.address, device, OBJECT_LIST)
+        for size in sizes:
+            async with Narrow.open(("127.0.0.1", it.port), size) as (relay, address):
+                listed = await it.client.read_property(address, device, OBJECT_LIST)
+                found[size], largest[size] = len(set(map(str, listed.value))), relay.largest
 
-    assert len(listed.value) == len(facts.points) + len(facts.devices) + 5
+    assert found == dict.fromkeys(sizes, len(facts.points) + len(facts.devices) + 5)
+    assert all(size - 5 <= largest[size] <= size for size in sizes)
 
 
 # BARS R9, the worker's own time to come back is proven in tests/faults

@@ -9,6 +9,7 @@ from bacpypes3.vlan import VirtualNetwork
 
 from bridge.core.alarm import AlarmPort
 from bridge.core.clock import Clock
+from bridge.core.history import HistoryPort
 from bridge.core.ports import RefusalSink
 from bridge.projections.bacnet.alarms import CLASSES, Board, Change
 from bridge.projections.bacnet.commands import Commands
@@ -35,6 +36,7 @@ class CoreSide:
 
     board: Board
     port: AlarmPort
+    history: HistoryPort
     refusals: RefusalSink
     clock: Clock
 
@@ -62,8 +64,7 @@ class Stack:
         broadcast: Peer | None = (network.broadcast, port) if network.broadcast else None
         self.server = GuardedServer(address, broadcast, counters)
         one = plan.layout is Layout.ONE_DEVICE
-        positions = range(len(catalogue.points)) if one else ()
-        model = DeviceModel(catalogue, plan.identity.instance, positions)
+        model = DeviceModel(catalogue, plan.identity.instance, range(len(catalogue.points) if one else 0))
         if one:
             model.views = {STRUCTURED_VIEW << 22 | view.instance: n for n, view in enumerate(plan.views)}
         self.app = self._compose(model, plan.identity, [])
@@ -136,6 +137,7 @@ class Stack:
         app.password = self._plan.password
         app.is_own = self._is_own
         app.board, app.alarm_port, app.clock = self._core.board, self._core.port, self._core.clock
+        app.history = self._core.history
         app.recipients, app.refusals = self._plan.recipients, self._core.refusals
         app.ack_timeout_ns = round(self._plan.write_timeout_s * 1e9)
         return app
