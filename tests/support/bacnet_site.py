@@ -123,10 +123,12 @@ class Served:
     def publish(self, point_id: str, value: float | int | bool | str, quality: Quality = Quality.GOOD) -> None:
         self.store.publish([(self.index(point_id), Sample(value, quality, NOW_NS, 3))])
 
-    def slow(self, slow: bool) -> None:
+    async def slow(self, slow: bool) -> None:
         """Let the stack answer everything, or the model what it can."""
         stack = self.server.stack
         assert stack is not None
+        if stack.network is not None:
+            await stack.network.wake_all()
         stack.front.enabled = not slow
         for app in (stack.app, *stack.devices):
             app.asap.reader = None if slow else app.reads.answer

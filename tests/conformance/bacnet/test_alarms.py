@@ -218,7 +218,7 @@ async def test_objects_that_are_watched_have_the_limits_delays_and_states_of_the
 async def test_what_waits_for_an_acknowledgement_and_since_when_stands_in_the_object(slow: bool) -> None:
     alarms = Alarms()
     async with served(REPORTING, None, alarms) as it, Client.open(it.server.port) as client:
-        it.slow(slow)
+        await it.slow(slow)
         it.publish(VOLTAGE, 260.0)
 
         async def shown(*properties: int) -> list[bytes]:

@@ -40,7 +40,7 @@ async def objects(client: Client) -> list[tuple[int, int]]:
 # Defect 4: forbidden ids in Property_List. Defect 8: Structured View raised
 async def test_every_object_has_what_it_must_and_lists_what_it_has(slow: bool) -> None:
     async with asked(FACTS) as (it, client):
-        it.slow(slow)
+        await it.slow(slow)
 
         async def ask(kind: int, instance: int, prop: int) -> bytes:
             return await value(client, kind, instance, prop)

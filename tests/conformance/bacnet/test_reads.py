@@ -25,7 +25,7 @@ PROPERTIES = [p for p in [*range(220), 355, 371, 431] if p not in (8, 80, 105)]
 
 
 async def replies(it: Served, client: Client, requests: list[bytes], slow: bool) -> list[bytes]:
-    it.slow(slow)
+    await it.slow(slow)
     return [await client.call_raw(request) for request in requests]
 
 

@@ -93,9 +93,7 @@ class Server:
 
     async def _serve(self, stack: Stack, engine: CovEngine, counters: dict[str, int]) -> None:
         """Return when a client with the password wants a new start; the supervisor starts the worker again."""
-        restart = asyncio.Event()
-        for app in (stack.app, *stack.devices):
-            app.restart = restart
+        restart = stack.restart
         while not restart.is_set():
             engine.sweep()
             counters["subscriptions"] = len(engine.by_key)
