@@ -18,7 +18,7 @@ from bridge.history.database import Database
 from bridge.history.rows import IndexRow, Pending, SampleRow
 from bridge.services.events import EventLog
 from tests.conformance.bacnet import epics
-from tests.support.bacnet_client import Client, Narrow, confirmed, object_id, read, read_many, tagged, value_of
+from tests.support.bacnet_client import Client, Narrow, confirmed, object_id, read, read_many, tagged, value_of, write
 from tests.support.bacnet_site import DEVICE_ID, Served, served, site
 from tests.support.clock import ManualClock
 from tests.support.modbus_site import NOW_NS, store_of
@@ -218,6 +218,22 @@ async def test_a_bridge_whose_history_does_not_answer_says_so() -> None:
         ranged = await client.call(confirmed(1, 26, b"\x0c" + object_id(20, instance) + tagged(1, 131)))
 
     assert counted[3:] == ranged[3:] == b"\x91\x00\x91\x19"
+
+
+# BARS S1: no BMS purges, stops or shortens the history of a meter
+@pytest.mark.parametrize(("prop", "value"), [(141, b"\x21\x00"), (133, b"\x10"), (126, b"\x21\x01"), (131, b"")])
+async def test_a_trend_log_cannot_be_written(tmp_path: Path, prop: int, value: bytes) -> None:
+    async with logged(tmp_path) as (it, _, _), Client.open(it.server.port) as client:
+        instance = log_of(it, VOLTAGE).instance
+        refused = await client.call(confirmed(1, 15, write(20, instance, prop, value)))
+        purged = await client.call(confirmed(1, 9, b"\x0c" + object_id(20, instance) + tagged(1, 131) + b"\x3e\x3f"))
+        counted = value_of(await client.call(confirmed(1, 12, read(20, instance, 141))))
+
+    # property, write-access-denied; RemoveListElement is no service of this device
+    assert refused[3:] == b"\x91\x02\x91\x28"
+    assert purged[0] >> 4 == 6
+    assert counted == b"\x21\x5b"
+    assert len(it.refusals.seen) == 2
 
 
 async def test_floods_of_range_requests_leave_the_readings_served(tmp_path: Path) -> None:
