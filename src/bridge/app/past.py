@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.history import EVENTS_MOST, PAGE_MOST, HistoryPage, RecordPage
-from bridge.core.point import Sample
+from bridge.core.point import PointDef, Sample
 from bridge.core.ports import PointReader
 from bridge.core.quality import Quality
 from bridge.history.database import TABLES, Access, Database
@@ -29,38 +29,38 @@ class Past:
 
     async def samples(self, index: int, after_ns: int, before_ns: int, most: int = PAGE_MOST) -> HistoryPage:
         most = max(1, min(most, PAGE_MOST))
-        try:
-            definition = self._points.definition(index)
-        except KeyError:
-            return HistoryPage(failure="no such point")
-        if self._path is None:
-            return HistoryPage(failure="no history")
+        path, definition, failure = self._place(index)
+        if path is None or definition is None:
+            return HistoryPage(failure=failure)
         read = self._profile if counts_up(definition) else self._recorded
         loop = asyncio.get_running_loop()
         try:
-            rows = await loop.run_in_executor(
-                self._thread, read, self._path, definition.id, after_ns, before_ns, most + 1
-            )
+            rows = await loop.run_in_executor(self._thread, read, path, definition.id, after_ns, before_ns, most + 1)
         except sqlite3.Error as exc:
             return HistoryPage(failure=str(exc))
         return HistoryPage(samples=rows[:most], more=len(rows) > most)
 
     async def records(self, index: int, first: int, most: int = PAGE_MOST, since_ns: int | None = None) -> RecordPage:
         most = max(0, min(most, PAGE_MOST))
-        try:
-            definition = self._points.definition(index)
-        except KeyError:
-            return RecordPage(failure="no such point")
-        if self._path is None:
-            return RecordPage(failure="no history")
+        path, definition, failure = self._place(index)
+        if path is None or definition is None:
+            return RecordPage(failure=failure)
         table = "profile" if counts_up(definition) else "sample"
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                self._thread, self._numbered, self._path, table, definition.id, first, most, since_ns
+                self._thread, self._numbered, path, table, definition.id, first, most, since_ns
             )
         except sqlite3.Error as exc:
             return RecordPage(failure=str(exc))
+
+    def _place(self, index: int) -> tuple[Path | None, PointDef | None, str]:
+        """Return the database and the point, or why there is none."""
+        try:
+            definition = self._points.definition(index)
+        except KeyError:
+            return None, None, "no such point"
+        return self._path, definition, "no history"
 
     async def events(self, after: int, most: int = EVENTS_MOST) -> HistoryPage:
         most = max(1, min(most, EVENTS_MOST))

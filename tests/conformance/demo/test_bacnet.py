@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from rusty_bacnet import BACnetClient, ObjectIdentifier, ObjectType, PropertyIdentifier, decode_log_records
 
+from tests.conformance.bacnet import epics
+from tests.support.bacnet_client import Client, confirmed, read, value_of
 from tests.support.demo import Demo, running_demo
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -22,6 +24,8 @@ PRESENT, FLAGS, LOG_BUFFER = (
     PropertyIdentifier.LOG_BUFFER,
 )
 FAULT = 0x40
+# Log_Buffer, and the error of a ReadProperty of it: property, read-access-denied
+OBJECTS, LOG, ONLY_BY_RANGE = 76, 131, b"\x91\x02\x91\x1b"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,32 @@ async def test_the_object_list_of_the_running_demo_is_the_ede(
 
     assert set(map(str, listed.value)) == set(map(str, objects.values()))
     assert types.value["data"][TREND_LOG // 8] & 0x80 >> TREND_LOG % 8
+
+
+# our EPICS checker over every object of the demo, not one of a kind
+async def test_every_object_of_the_demo_has_what_it_must_and_lists_what_it_has(
+    demo: Demo, objects: Mapping[str, ObjectIdentifier]
+) -> None:
+    faults: list[epics.Fault] = []
+    async with Client.open(int(demo.server("bacnet")["port"])) as client:
+
+        async def ask(kind: int, instance: int, prop: int) -> bytes:
+            # of the list of all objects its size, for it comes in segments
+            index = 0 if prop == OBJECTS else None
+            reply = b""
+            async with asyncio.timeout(20):
+                # one peer may not ask more often than the listener's peer_rate; a client asks again
+                while not reply:
+                    reply = await client.call(confirmed(1, 12, read(kind, instance, prop, index)), 0.3)
+            if prop == LOG and reply[3:] == ONLY_BY_RANGE:
+                return b"\x00"
+            return value_of(reply) or b"\x00" if reply[0] >> 4 == 3 else b""
+
+        for oid in objects.values():
+            faults += await epics.object_faults(oid.object_type.to_raw(), oid.instance, ask)
+
+    assert faults == []
+    assert len(objects) > 250
 
 
 async def test_the_history_of_a_power_grows_in_its_trend_log(
