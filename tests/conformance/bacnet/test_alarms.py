@@ -30,10 +30,12 @@ CONFIRMED, UNCONFIRMED = 2, 3
 OFFNORMAL, HIGH_LIMIT, LOW_LIMIT, NORMAL = 2, 3, 4, 0
 
 
-def alarm_of(point: str, priority: int = 200, *, id_: int = 1, limit: float | None = 220.0) -> Alarm:
+def alarm_of(
+    point: str, priority: int = 200, *, id_: int = 1, limit: float | None = 220.0, name: str = "voltage"
+) -> Alarm:
     index = next((p.index for p in FACTS.points if p.id == point), -1)
     device = point.partition(".")[0]
-    return Alarm(id_, "voltage", "Voltage too high", device, index, priority, NOW_NS, limit=limit)
+    return Alarm(id_, name, "Voltage too high", device, index, priority, NOW_NS, limit=limit)
 
 
 def ended(alarm: Alarm) -> Alarm:
@@ -146,17 +148,22 @@ async def test_a_silent_meter_is_a_fault_of_its_first_measurement_told_as_such()
     alarms = Alarms()
     async with told(alarms) as (it, client):
         it.publish("m2.voltage_l1", 231.0, Quality.COMM_LOST)
-        alarms.put(alarm_of("m2", limit=None))
+        silent = alarm_of("m2", limit=None, name="communication_loss")
+        alarms.put(silent)
         begin = await client.receive()
         event, _ = await state(it, client, "m2.voltage_l1")
-        alarms.put(ended(alarm_of("m2", limit=None)))
+        alarms.put(ended(silent))
         end = await client.receive()
+        alarms.put(alarm_of("m2", id_=2, limit=None, name="identity_changed"))
+        await client.receive()
+        changed, _ = await state(it, client, "m2.voltage_l1")
 
     assert event == b"\x91\x01"
     # change-of-reliability, from normal, to fault, communication-failure
     assert b"\x69\x13" in begin
     assert b"\xa9\x00\xb9\x01\xce\xfe\x13\x09\x0c" in begin
     assert b"\xa9\x01\xb9\x00" in end
+    assert changed == b"\x91\x02"
 
 
 @asynccontextmanager

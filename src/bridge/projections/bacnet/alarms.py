@@ -2,7 +2,7 @@
 Alarms as BACnet means them: the event state of an object, what is not acknowledged yet, and which class tells whom.
 
 Pure: the bridge's own service finds the alarms (core.alarm); here they are given to objects. An alarm of a whole meter
-is a fault of its communication status, or else of its first measurement.
+is shown by its communication status, or else by its first measurement: its silence as a fault.
 """
 
 import enum
@@ -51,6 +51,8 @@ HIGH = NotificationClass(1, "high", 96, 160, True)
 MEDIUM = NotificationClass(2, "medium", 128, 200, True)
 LOW = NotificationClass(3, "low", 192, 224, False)
 CLASSES = (HIGH, MEDIUM, LOW)
+# Name of the alarm that a meter does not answer, in the bridge's preset.
+SILENCE = "communication_loss"
 # Types whose alarms have a side.
 LIMITED = REALS | {ObjectType.LARGE_ANALOG_VALUE}
 _CLASS_OF = {Band.HIGH: HIGH, Band.MEDIUM: MEDIUM}
@@ -147,7 +149,7 @@ class Board:
 
     def state_of(self, alarm: Alarm) -> EventState:
         """Return the state an active alarm puts its object in."""
-        if alarm.index < 0:
+        if is_silence(alarm):
             return EventState.FAULT
         position = self.position_of(alarm)
         if position is None or alarm.limit is None:
@@ -176,7 +178,7 @@ class Board:
         if not open_:
             del self._open[position]
         off, fault, normal = self._catalogue.event_times.get(position, NEVER)
-        if alarm.index < 0:
+        if is_silence(alarm):
             fault = max(fault, alarm.start_ns)
         else:
             off = max(off, alarm.start_ns)
@@ -218,13 +220,18 @@ class Board:
         open_ = self.at(position)
         active = [alarm for alarm in open_ if alarm.active]
         state = self.state_of(active[-1]) if active else EventState.NORMAL
-        if self._is_faulty(position) or any(alarm.index < 0 for alarm in active):
+        if self._is_faulty(position) or any(map(is_silence, active)):
             state = EventState.FAULT
-        unacknowledged = [alarm.index < 0 for alarm in open_ if is_unacknowledged(alarm)]
+        unacknowledged = [is_silence(alarm) for alarm in open_ if is_unacknowledged(alarm)]
         self._catalogue.unacknowledged[position] = False in unacknowledged, True in unacknowledged
         (self._in_event.add if state else self._in_event.discard)(position)
         self._catalogue.set_state(position, state, self._catalogue.out_of_service[position])
         return state
+
+
+def is_silence(alarm: Alarm) -> bool:
+    """Whether a meter does not answer; its other alarms, of no point, are off-normal."""
+    return alarm.index < 0 and alarm.name == SILENCE
 
 
 def is_open(alarm: Alarm) -> bool:

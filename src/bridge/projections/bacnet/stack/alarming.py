@@ -43,6 +43,7 @@ from bridge.projections.bacnet.alarms import (
     NotificationClass,
     Transition,
     class_of,
+    is_silence,
     is_unacknowledged,
 )
 from bridge.projections.bacnet.model import NEVER, NONE_OPEN
@@ -214,7 +215,7 @@ class Alarming:
         nibble, shape = catalogue.flags(position), catalogue.points[position].shape
         flags = [nibble >> 3 & 1, nibble >> 2 & 1, nibble >> 1 & 1, nibble & 1]
         shown, kind = catalogue.value[position], shape.object_type
-        if change.alarm.index < 0:
+        if is_silence(change.alarm):
             values = NotificationParametersChangeOfReliabilityType(
                 reliability=RELIABILITY_OF[catalogue.condition[position]], statusFlags=flags, propertyValues=[]
             )
