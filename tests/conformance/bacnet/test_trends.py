@@ -15,7 +15,7 @@ from bridge.app.past import Past
 from bridge.core.history import NoHistory, Recorded
 from bridge.core.quality import Quality
 from bridge.history.database import Database
-from bridge.history.rows import IndexRow, Pending, SampleRow
+from bridge.history.rows import IndexRow, Pending, SampleRow, Tidying
 from bridge.services.events import EventLog
 from tests.conformance.bacnet import epics
 from tests.support.bacnet_client import Client, Narrow, confirmed, object_id, read, read_many, tagged, value_of, write
@@ -60,7 +60,7 @@ def recorded(path: Path) -> None:
     made.profile += [IndexRow(ENERGY, NOW_NS + n * 900 * SECOND, count, 1, 0, 0) for n, count in enumerate(counts)]
     with Database(path) as database:
         database.commit(made)
-        database.trim_samples(VOLTAGE, NOW_NS + (GONE + 1) * SECOND)
+        database.tidy([Tidying(VOLTAGE, samples_ns=NOW_NS + (GONE + 1) * SECOND)])
 
 
 @asynccontextmanager
