@@ -1,4 +1,8 @@
-"""bacpypes3's own server with analog inputs, for the benchmark: bacnet_stock.py PORT OBJECTS; says when it is up"""
+"""
+bacpypes3's own server with analog inputs, for the benchmark: bacnet_stock.py PORT OBJECTS; says when it is up.
+
+A number on a line of its input: so many objects get a new value.
+"""
 
 import asyncio
 import sys
@@ -20,6 +24,7 @@ async def main(port: int, count: int) -> None:
             objectName=f"P{n}",
             presentValue=1.0,
             units="volts",
+            covIncrement=0.5,
             statusFlags=[0, 0, 0, 0],
             eventState="normal",
             outOfService=False,
@@ -29,7 +34,13 @@ async def main(port: int, count: int) -> None:
     application = Application.from_object_list(objects)
     sys.stdout.write("up\n")
     sys.stdout.flush()
-    await asyncio.Event().wait()
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    value = 1.0
+    while line := await lines.readline():
+        value += 10.0
+        for analog in objects[2 : 2 + int(line)]:
+            analog.presentValue = value
     application.close()
 
 

@@ -11,10 +11,13 @@ import pytest
 from bridge.core.point import PointDef, Sample
 from bridge.core.ports import Projected, SiteFacts
 from bridge.core.quality import Quality
+from bridge.projections.bacnet.export import ede, state_texts
+from bridge.projections.bacnet.plan import Plan as BacnetPlan
 from bridge.projections.dnp3.export import point_list
 from bridge.projections.dnp3.plan import Plan as Dnp3Plan
 from bridge.projections.modbus.export import register_list
 from bridge.projections.modbus.mapping import Plan as ModbusPlan
+from bridge.verify.bacnet import BacnetReader
 from bridge.verify.client import VerifyClient
 from bridge.verify.compare import Verdict
 from bridge.verify.dnp3 import Dnp3Reader
@@ -23,7 +26,7 @@ from bridge.verify.opcua import OpcUaReader
 from bridge.verify.run import compare_server
 from bridge.verify.snmp import SnmpReader
 from bridge.workers.worker import WorkerSpec
-from tests.support import dnp3_site, modbus_site, opcua_site, snmp_site
+from tests.support import bacnet_site, dnp3_site, modbus_site, opcua_site, snmp_site
 from tests.support.modbus_site import good, site, store_of, value_of
 from tests.support.workers import running
 
@@ -82,7 +85,17 @@ def _read_dnp3(made: Projected) -> VerifyClient:
     return Dnp3Reader(HOST, PORT + 3, 1, 10, point_list(made.plan, FACTS.points))
 
 
+def _bacnet(_: Path) -> tuple[Projected, WorkerSpec]:
+    return bacnet_site.projected(FACTS, PORT + 4, **WITHOUT_IT), bacnet_site.spec_of(FACTS, PORT + 4, **WITHOUT_IT)
+
+
+def _read_bacnet(made: Projected) -> VerifyClient:
+    assert isinstance(made.plan, BacnetPlan)
+    return BacnetReader(HOST, PORT + 4, bacnet_site.DEVICE_ID, ede(made.plan, FACTS), state_texts(made.plan))
+
+
 FACES: Mapping[str, Face] = {
+    "bacnet": Face(_bacnet, _read_bacnet),
     "modbus": Face(_modbus, _read_modbus),
     "snmp": Face(_snmp, _read_snmp),
     "opcua": Face(_opcua, _read_opcua),

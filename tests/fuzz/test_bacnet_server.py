@@ -6,6 +6,7 @@ METERBRIDGE_FUZZ_FRAMES sets how many (default 50,000; nightly 1,000,000).
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import random
 import socket
@@ -16,6 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bridge.core.alarm import Watched
+from bridge.core.history import Recorded
 from tests.support.bacnet_client import (
     confirmed,
     read,
@@ -33,7 +36,13 @@ from tests.support.workers import running, spare_ports, status
 
 FRAMES = int(os.environ.get("METERBRIDGE_FUZZ_FRAMES", "50000"))
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120 + FRAMES // 100)]
-FACTS = site(5)
+PLAIN = site(5)
+FACTS = dataclasses.replace(
+    PLAIN,
+    watched={point.index: Watched(200, 250.0, 200.0, 1.0, (1,)) for point in PLAIN.points},
+    recorded={point.index: Recorded(60.0, 1000) for point in PLAIN.points},
+    lossy={device.id: 160 for device in PLAIN.devices},
+)
 SEED = 20_261_120
 PER_PROBE = 200
 # share of frames whose BVLC length is put right after the mutation
@@ -62,6 +71,12 @@ GOOD = [
     confirmed(19, 3, b""),
     confirmed(20, 0, b"\x09\x01\x1c\x00\x00\x00\x01\x29\x03\x3e\x19\x01\x3f\x4b\x00op\x5e\x19\x01\x5f"),
     confirmed(15, 26, b"\x0c\x05\x00\x00\x01\x19\x83"),
+    # ReadRange by position, by sequence number, by time, of a list that is no log; properties only the core knows
+    confirmed(21, 26, b"\x0c\x05\x00\x00\x01\x19\x83\x3e\x21\x01\x31\x05\x3f"),
+    confirmed(22, 26, b"\x0c\x05\x00\x00\x01\x19\x83\x6e\x21\x01\x31\xfb\x6f"),
+    confirmed(23, 26, b"\x0c\x05\x00\x00\x01\x19\x83\x7e\xa4\x7e\x0b\x14\x05\xb4\x10\x00\x00\x00\x31\x05\x7f"),
+    confirmed(24, 26, b"\x0c\x03\xc0\x00\x01\x19\x66\x3e\x21\x01\x31\x05\x3f"),
+    confirmed(25, 14, read_many(20, 1, 141, 145, 131) + read_many(0, 1, 130, 0)),
     confirmed(16, 12, read(0, 1, 85), route=b"\x00\x05\x03\x00\x00\x02"),
     # a segment of a request that never ends
     unicast(b"\x01\x04\x0e\x75\x11\x00\x04\x0e" + read_many(0, 1, 85)),

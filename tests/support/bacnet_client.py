@@ -224,3 +224,45 @@ async def collect(
         if not more:
             out.body = b"".join(parts)
             return out
+
+
+class Narrow(asyncio.DatagramProtocol):
+    """
+    Stands between a client of another maker and the server, and says in its requests that it takes no more than
+    `limit` octets. `largest`: of the APDUs the server sent.
+    """
+
+    def __init__(self, server: Address, limit: int) -> None:
+        self._server, self._nibble = server, LIMIT_NIBBLE[limit]
+        self._client: Address = ("", 0)
+        self._transport: asyncio.DatagramTransport | None = None
+        self.largest = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, server: Address, limit: int) -> AsyncIterator[tuple[Self, str]]:
+        """Yield the relay and its address."""
+        relay = cls(server, limit)
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: relay, local_addr=("127.0.0.1", 0)
+        )
+        try:
+            yield relay, f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"
+        finally:
+            transport.close()
+            await asyncio.sleep(0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        assert self._transport is not None
+        if addr == self._server:
+            self.largest = max(self.largest, len(data) - 6)
+            self._transport.sendto(data, self._client)
+            return
+        self._client = addr
+        # an unrouted confirmed request: its second octet holds segments and size
+        if data[5] == 0x04 and data[6] >> 4 == 0:
+            data = data[:7] + bytes((data[7] & 0xF0 | self._nibble,)) + data[8:]
+        self._transport.sendto(data, self._server)

@@ -11,6 +11,7 @@ from bridge.config.ledger import Ledger
 from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import SystemClock
 from bridge.core.command import Command, CommandResult, Origin, Outcome
+from bridge.core.history import PAGE_MOST, HistoryPort, NoHistory, RecordPage
 from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.ports import PointReader, Projected, ProjectionContext, SiteFacts
 from bridge.core.quality import Quality
@@ -92,6 +93,14 @@ class Refusals:
         self.seen.append((origin.peer, target, reason))
 
 
+class Empty(NoHistory):
+    """HistoryPort that answers, of a bridge that has recorded nothing yet."""
+
+    async def records(self, index: int, first: int, most: int = PAGE_MOST, since_ns: int | None = None) -> RecordPage:
+        del index, first, most, since_ns
+        return RecordPage()
+
+
 @dataclass
 class Served:
     """The projection in this process."""
@@ -114,10 +123,12 @@ class Served:
     def publish(self, point_id: str, value: float | int | bool | str, quality: Quality = Quality.GOOD) -> None:
         self.store.publish([(self.index(point_id), Sample(value, quality, NOW_NS, 3))])
 
-    def slow(self, slow: bool) -> None:
+    async def slow(self, slow: bool) -> None:
         """Let the stack answer everything, or the model what it can."""
         stack = self.server.stack
         assert stack is not None
+        if stack.network is not None:
+            await stack.network.wake_all()
         stack.front.enabled = not slow
         for app in (stack.app, *stack.devices):
             app.asap.reader = None if slow else app.reads.answer
@@ -130,7 +141,12 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    facts: SiteFacts, points: PointReader | None = None, alarms: AlarmPort | None = None, /, **more: object
+    facts: SiteFacts,
+    points: PointReader | None = None,
+    alarms: AlarmPort | None = None,
+    history: HistoryPort | None = None,
+    /,
+    **more: object,
 ) -> AsyncIterator[Served]:
     """`points`: what the projection reads instead of the store."""
     plan, store = plan_of(facts, **more), store_of(facts)
@@ -148,6 +164,7 @@ async def served(
         counters=counters,
         ready=ready.set,
         alarms=alarms or NoAlarms(),
+        history=history or Empty(),
         refusals=refusals,
     )
     server = Server()

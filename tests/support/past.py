@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from bridge.core.history import EVENTS_MOST, PAGE_MOST, HistoryPage
+from bridge.core.history import EVENTS_MOST, PAGE_MOST, HistoryPage, NoHistory
 from bridge.core.point import Sample
 
 
-class ListedPast:
+class ListedPast(NoHistory):
     """`rows`: of each index, oldest first. `asked`: every question, for who counts them."""
 
     def __init__(self, rows: Mapping[int, Sequence[Sample]]) -> None:

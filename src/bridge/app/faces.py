@@ -2,8 +2,9 @@
 
 import importlib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
@@ -14,8 +15,12 @@ from bridge.config.model import ProjectionFile, SiteConfig
 from bridge.config.projection import at_path, convert_mapping
 from bridge.config.site import Channel, RtuChannel
 from bridge.core.errors import ConfigError, ConfigErrors, ProjectionError
+from bridge.core.history import Recorded
 from bridge.core.listener import Listener
 from bridge.core.ports import ChannelFacts, Numbers, Projected, ProjectionMapping, SiteFacts, Transport
+from bridge.core.rules import Rules
+from bridge.services.alarm_rules import rules_of, silent_devices, watched_points
+from bridge.services.billing import billed
 from bridge.workers.worker import WorkerSpec
 
 # Names under `projections:` whose code is not in `bridge.projections`.
@@ -58,7 +63,37 @@ def package_of(name: str) -> str:
 def site_facts(config: SiteConfig) -> SiteFacts:
     """Return what projections may know of the site."""
     channels = {name: _channel_facts(channel) for name, channel in config.channels.items() if not channel.off}
-    return SiteFacts(config.file.site.name, config.points, config.devices, channels)
+    alarms = rules_of(config.services.alarms, config.devices, config.points).rules
+    return SiteFacts(
+        config.file.site.name,
+        config.points,
+        config.devices,
+        channels,
+        recorded=dict(_recorded(config)),
+        watched=watched_points(alarms),
+        lossy=silent_devices(alarms),
+    )
+
+
+def _recorded(config: SiteConfig) -> Iterator[tuple[int, Recorded]]:
+    """
+    An index has its load profile, and what the site logs a row a period too; what is recorded of others follows the
+    keys of the history.
+    """
+    history = config.services.history
+    profile = Recorded(history.profile_period_s, history.profile_records)
+    wanted = {point.index for point in billed(history.billed, config.points)}
+    names = {point.name for point in config.points}
+    open_ = {one: {n for n in names if fnmatchcase(n, one[2:])} for one in history.logged if one.startswith("*.")}
+    keys = Rules(history.record)
+    for point in config.points:
+        key = keys.find(point.id) if history.record and point.index not in wanted else None
+        if key is not None:
+            yield point.index, Recorded(key.every_s, int(key.keep_days * 86_400 / key.every_s) if key.every_s else 0)
+        elif point.index in wanted or any(
+            point.name in open_[one] if one in open_ else fnmatchcase(point.id, one) for one in history.logged
+        ):
+            yield point.index, profile
 
 
 def _channel_facts(channel: Channel) -> ChannelFacts:

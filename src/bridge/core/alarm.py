@@ -65,6 +65,22 @@ class Alarm(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unkno
         return bool(self.confirmed_ns)
 
 
+class Watched(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """
+    What the alarm rules of a site watch at one point, in its unit: levels `high` and `low`, None = not on that side;
+    `deadband`: how far back from its level an alarm ends; `states`: codes that are an alarm; delays before it begins
+    and ends. `priority`: the highest of its alarms. Of several rules for the same side the first that is reached.
+    """
+
+    priority: int
+    high: float | None = None
+    low: float | None = None
+    deadband: float = 0.0
+    states: tuple[int, ...] = ()
+    delay_s: float = 0.0
+    delay_normal_s: float = 0.0
+
+
 class Summary(msgspec.Struct, frozen=True, gc=False):
     """What one lamp can show (A-06). `attention`: a high alarm that nobody has acknowledged."""
 

@@ -8,12 +8,12 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
-from bridge.core.alarm import AlarmPort, NoAlarms
+from bridge.core.alarm import AlarmPort, NoAlarms, Watched
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import RawFailure
 from bridge.core.event import Event
-from bridge.core.history import HistoryPort, NoHistory
+from bridge.core.history import HistoryPort, NoHistory, Recorded
 from bridge.core.listener import Listener
 from bridge.core.login import WRONG, LoginResult
 from bridge.core.operations import NoOperations, OperationsPort
@@ -265,12 +265,19 @@ class ChannelFacts:
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """What a projection is made of: every point, device and channel of the site; channels that are off are absent."""
+    """
+    What a projection is made of: every point, device and channel of the site; channels that are off are absent.
+    `recorded`: by index, the points the history keeps rows of; `watched`: by index, those that can be in alarm;
+    `lossy`: by device, the priority of the alarm that it does not answer.
+    """
 
     name: str
     points: Sequence[PointDef]
     devices: Sequence[DeviceDef]
     channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
+    recorded: Mapping[int, Recorded] = field(default_factory=dict)
+    watched: Mapping[int, Watched] = field(default_factory=dict)
+    lossy: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Who wants to hear of which point: the one routing rule that store and image share."""
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 
 from bridge.core.point import Batch
@@ -17,8 +18,9 @@ class Watchers:
 
     def __init__(self, on_fault: OnFault | None = None) -> None:
         self._on_fault = on_fault
-        # the tuples are shared: a list of its own for each of 80,000 points takes 6 MB
-        self._by_index: dict[int, tuple[int, ...]] = {}
+        # by index of the point, which are dense; tuples are shared: a list of its own for each of 80,000 points takes
+        # 6 MB, and a dict of them as much
+        self._by_index: list[tuple[int, ...]] = []
         self._deliver: dict[int, Deliver] = {}
         self._wanted: dict[int, Sequence[int]] = {}
         self._next = 0
@@ -26,12 +28,13 @@ class Watchers:
     def add(self, indexes: Iterable[int], deliver: Deliver) -> Callable[[], None]:
         """Return a function that ends the subscription; it may be called twice, and from `deliver`."""
         key, self._next = self._next, self._next + 1
-        wanted = tuple(dict.fromkeys(indexes))
+        wanted = array("I", dict.fromkeys(indexes))
         self._deliver[key], self._wanted[key] = deliver, wanted
         by_index = self._by_index
         joined: dict[tuple[int, ...], tuple[int, ...]] = {}
+        by_index.extend([()] * (max(wanted, default=-1) + 1 - len(by_index)))
         for index in wanted:
-            before = by_index.get(index, ())
+            before = by_index[index]
             by_index[index] = joined.setdefault(before, (*before, key))
 
         def cancel() -> None:
@@ -43,9 +46,9 @@ class Watchers:
 
     def route(self, changes: Batch) -> None:
         due: dict[int, Batch] = {}
-        by_index = self._by_index
+        by_index, size = self._by_index, len(self._by_index)
         for change in changes:
-            for key in by_index.get(change[0], ()):
+            for key in by_index[change[0]] if change[0] < size else ():
                 if key in due:
                     due[key].append(change)
                 else:

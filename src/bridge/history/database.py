@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.history.head import Head, write_head
 from bridge.history.rows import Cell, IndexRow, Pending, ProofRow, SampleRow, SummaryRow, Tidying, checksum
@@ -63,8 +63,19 @@ TABLES: dict[str, tuple[str, ...]] = {
 
 
 _TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
+# Kind of `kept` rows that hold how many rows of a table and point are gone, so that the others keep their numbers
+_GONE = "gone"
 _BETWEEN = "WHERE point = ? AND at_ns > ? AND at_ns < ? ORDER BY at_ns LIMIT ?"
 _LATEST, _ALL = 1 << 62, -1
+
+
+class NumberedRows(NamedTuple):
+    """Rows with whether each is sound; `first`: number of the first of them. `oldest` to `newest` are kept."""
+
+    first: int
+    oldest: int
+    newest: int
+    rows: list[tuple[tuple[Cell, ...], bool]]
 
 
 class Access(enum.Enum):
@@ -175,7 +186,7 @@ class Database:
                     ("summary", one.summaries_ns),
                 ):
                     if before_ns:
-                        sql.execute(f"DELETE FROM {table} WHERE point = ? AND at_ns < ?", (one.point, before_ns))
+                        self._let_go(table, one.point, before_ns)
             sql.execute("COMMIT")
         except BaseException:
             if sql.in_transaction:
@@ -224,6 +235,50 @@ class Database:
         """Return what is left of recorded values of a point."""
         rows = self._rows("summary", _BETWEEN, point, after_ns, before_ns, most)
         return [SummaryRow(*row) for row in rows]
+
+    def numbered(self, table: str, point: str, first: int, most: int, since_ns: int | None) -> NumberedRows:
+        """
+        Return rows by number, see HistoryPort.records: as `every_row`, for a damaged one still has its number. 25 ms
+        for 600,000 rows of the point.
+        """
+        assert table in TABLES
+        sql, counted = self._sql, f"SELECT count(*) FROM {table} WHERE point = ?"
+        # one snapshot for all four questions
+        sql.execute("BEGIN")
+        try:
+            oldest = self._gone(table, point) + 1
+            count = int(sql.execute(counted, (point,)).fetchone()[0])
+            if since_ns is not None:
+                later = int(sql.execute(f"{counted} AND at_ns >= ?", (point, since_ns)).fetchone()[0])
+                first += oldest + count - later
+            begin, end = max(first, oldest), min(first + most, oldest + count)
+            rows = self._in_order(table, point, begin - oldest, end - oldest, count) if begin < end else []
+        finally:
+            sql.execute("COMMIT")
+        return NumberedRows(begin, oldest, oldest + count - 1, rows)
+
+    def _in_order(
+        self, table: str, point: str, begin: int, end: int, count: int
+    ) -> list[tuple[tuple[Cell, ...], bool]]:
+        """Return rows from position `begin` to before `end`, from whichever side is nearer."""
+        near = begin <= count - end
+        offset, order = (begin, "") if near else (count - end, " DESC")
+        columns = ", ".join(TABLES[table])
+        query = f"SELECT {columns}, crc FROM {table} WHERE point = ? ORDER BY at_ns{order} LIMIT ? OFFSET ?"
+        found = self._sql.execute(query, (point, end - begin, offset)).fetchall()
+        rows = [(tuple(cells), checksum(*cells) == crc) for *cells, crc in found]
+        return rows if near else rows[::-1]
+
+    def _gone(self, table: str, point: str) -> int:
+        found = self._rows("kept", "WHERE kind = ? AND id = ?", _GONE, f"{table} {point}")
+        return next((int(row[2]) for row in found), 0)
+
+    def _let_go(self, table: str, point: str, before_ns: int) -> None:
+        """Delete rows inside a transaction, and remember how many: the others keep their numbers."""
+        gone = self._sql.execute(f"DELETE FROM {table} WHERE point = ? AND at_ns < ?", (point, before_ns)).rowcount
+        if gone:
+            gone += self._gone(table, point)
+            self._put("kept", (_GONE, f"{table} {point}", str(gone).encode()))
 
     def every_row(self, table: str) -> Iterator[tuple[tuple[Cell, ...], bool]]:
         """Return every row and whether its checksum is right. Raises: sqlite3.Error."""

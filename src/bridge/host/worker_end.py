@@ -249,6 +249,8 @@ class WorkerEnd:
                 finish(self._questions.get(frame.id), body)
             case wire.CoreAnswer():
                 fail(self._questions.get(frame.id), OperationRefused(frame.refused))
+            case wire.RecordsDone():
+                self.history.answered_records(frame.id, frame.page)
             case wire.HistoryDone():
                 self.history.answered(frame.id, frame.page)
             case wire.LoginDone():

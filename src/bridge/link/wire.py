@@ -19,7 +19,7 @@ from bridge.core.alarm import Alarm
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import FrameError, RawFailure
 from bridge.core.event import Event
-from bridge.core.history import HistoryPage
+from bridge.core.history import HistoryPage, RecordPage
 from bridge.core.login import LoginResult
 from bridge.core.point import Batch, DeviceDef, PointDef, Sample
 from bridge.core.quality import Quality
@@ -160,6 +160,11 @@ class HistoryDone(Frame, frozen=True, tag=17):
     page: HistoryPage
 
 
+class RecordsDone(Frame, frozen=True, tag=18):
+    id: int
+    page: RecordPage
+
+
 class Ready(Frame, frozen=True, tag=20):
     """The listener answers."""
 
@@ -286,6 +291,16 @@ class HistoryRequest(Frame, frozen=True, tag=32):
     most: int
 
 
+class RecordsRequest(Frame, frozen=True, tag=34):
+    """Rows of one point by number, see HistoryPort.records. Needs the grant HISTORY."""
+
+    id: int
+    index: int
+    first: int
+    most: int
+    since_ns: int | None
+
+
 ToWorker = (
     Hello
     | Definitions
@@ -304,10 +319,19 @@ ToWorker = (
     | LoginDone
     | CoreAnswer
     | HistoryDone
+    | RecordsDone
 )
 TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
 Asking = (
-    CommandRequest | RawRequest | Acknowledge | Confirm | WriteRefused | LoginRequest | CoreRequest | HistoryRequest
+    CommandRequest
+    | RawRequest
+    | Acknowledge
+    | Confirm
+    | WriteRefused
+    | LoginRequest
+    | CoreRequest
+    | HistoryRequest
+    | RecordsRequest
 )
 ToCore = Ready | Health | TunnelFrame | Asking
 

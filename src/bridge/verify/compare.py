@@ -46,12 +46,15 @@ class Shown:
     """
     What a server showed a client. `value` in the unit of the point (an accumulator as exact Fraction of the unit where
     `precision` is EXACT); None = the server shows no value. `good`: the protocol's own word for trust; None where it
-    has none for such an item.
+    has none for such an item. `modulus`: where the protocol's counter starts again, 0 = never; `step`: the least that
+    its item can tell, what is finer is cut off, 0 = anything.
     """
 
     value: Fraction | float | str | None
     precision: Precision
     good: bool | None
+    modulus: Fraction = Fraction(0)
+    step: Fraction = Fraction(0)
 
 
 def expected(point: FieldPoint, raw: Fraction | str | None) -> Fraction | str | None:
@@ -116,7 +119,8 @@ def _equal(have: Fraction | str | None, shown: Shown) -> bool:
     if have is None or isinstance(have, str) or isinstance(shown.value, str) or shown.value is None:
         return have == shown.value
     if shown.precision is Precision.EXACT:
-        return have == Fraction(shown.value)
+        told = have - have % shown.step if shown.step else have
+        return (told % shown.modulus if shown.modulus else told) == Fraction(shown.value)
     if shown.precision is Precision.FLOAT32:
         return struct.pack(">f", float(have)) == struct.pack(">f", float(shown.value))
     return math.isclose(float(have), float(shown.value), rel_tol=1e-15, abs_tol=0.0) or float(have) == shown.value

@@ -10,7 +10,7 @@ from bridge.core.alarm import AlarmPort, NoAlarms
 from bridge.core.clock import Clock
 from bridge.core.command import CommandResult, Origin, Outcome
 from bridge.core.errors import OperationRefused, RawFailure, RawRefused
-from bridge.core.history import HistoryPage, HistoryPort, NoHistory
+from bridge.core.history import HistoryPage, HistoryPort, NoHistory, RecordPage
 from bridge.core.login import BUSY, WRONG, Admission, LoginResult
 from bridge.core.operations import ANSWER_LIMIT, NoOperations, OperationsPort
 from bridge.core.ports import CommandPort, Grant, Needs, PointReader, RawLinePort
@@ -109,35 +109,39 @@ class Requests:
                 self._command(asked.id, asked.deadline_ns, granted, doing)
             case wire.LoginRequest():
                 self._login(asked)
-            case wire.HistoryRequest():
+            case wire.HistoryRequest() | wire.RecordsRequest():
                 self._history(asked)
             case wire.WriteRefused():
                 self._write_refused(asked)
             case wire.CoreRequest():
                 self._question(asked)
 
-    def _history(self, asked: wire.HistoryRequest) -> None:
-        events, mine = asked.index < 0, asked.index in self._needs.points
+    def _history(self, asked: wire.HistoryRequest | wire.RecordsRequest) -> None:
+        events = isinstance(asked, wire.HistoryRequest) and asked.index < 0
         needed = Grant.HISTORY | (Grant.EVENTS if events else Grant.NOTHING)
-        if needed not in self._needs.grants or not (events or mine):
-            self._answer(wire.HistoryDone(asked.id, HistoryPage(failure="not granted")))
+        if needed not in self._needs.grants or not (events or asked.index in self._needs.points):
+            self._answer(_no_history(asked, "not granted"))
             self._refuse()
         elif self._under_way >= wire.REQUESTS_KEPT:
-            self._answer(wire.HistoryDone(asked.id, HistoryPage(failure="busy")))
+            self._answer(_no_history(asked, "busy"))
         else:
             self._under_way += 1
             self._spawn(self._run_history(asked))
 
-    async def _run_history(self, asked: wire.HistoryRequest) -> None:
-        page, history = HistoryPage(failure="stopped"), self._services.history
+    async def _run_history(self, asked: wire.HistoryRequest | wire.RecordsRequest) -> None:
+        answer, history = _no_history(asked, "stopped"), self._services.history
         try:
-            if asked.index < 0:
-                page = await history.events(asked.after, asked.most)
+            if isinstance(asked, wire.RecordsRequest):
+                records = await history.records(asked.index, asked.first, asked.most, asked.since_ns)
+                answer = wire.RecordsDone(asked.id, records)
+            elif asked.index < 0:
+                answer = wire.HistoryDone(asked.id, await history.events(asked.after, asked.most))
             else:
                 page = await history.samples(asked.index, asked.after, asked.before, asked.most)
+                answer = wire.HistoryDone(asked.id, page)
         finally:
             self._under_way -= 1
-        self._answer(wire.HistoryDone(asked.id, page))
+        self._answer(answer)
 
     def _is_own(self, origin: Origin) -> bool:
         """A worker speaks for its own clients only: otherwise one broken server could do what any other may."""
@@ -286,3 +290,9 @@ class Requests:
 
     def _remaining_s(self, deadline_ns: int) -> float:
         return min(deadline_ns - self._services.clock.monotonic_ns(), _DEADLINE_CAP_NS) / 1e9
+
+
+def _no_history(asked: wire.HistoryRequest | wire.RecordsRequest, why: str) -> wire.HistoryDone | wire.RecordsDone:
+    if isinstance(asked, wire.RecordsRequest):
+        return wire.RecordsDone(asked.id, RecordPage(failure=why))
+    return wire.HistoryDone(asked.id, HistoryPage(failure=why))

@@ -23,6 +23,8 @@ REQUIRED: dict[int, tuple[int, ...]] = {
     # Notification Class: class, priorities, ack required, recipients
     15: (17, 86, 1, 102),
     19: (*_STATUS, 74),
+    # Trend Log: enable, stop when full, sizes and counts, buffer, logging type
+    20: (111, 36, 133, 144, 126, 131, 141, 145, 197),
     # Accumulator: scale, units, maximum
     23: (*_STATUS, 187, 117, 65),
     29: (208, 211),
@@ -32,8 +34,18 @@ REQUIRED: dict[int, tuple[int, ...]] = {
     # Network Port: status, reliability, network type, level, changes pending
     56: (111, 103, 81, 427, 482, 416),
 }
+# What an object that reports events (Event_Enable) has besides: class, time stamps, acknowledgements, type, detection.
+REPORTING = (17, 130, 0, 72, 353)
+# And by type: limits with their enable bits, dead band and delay; alarm values.
+REPORTING_OF = {
+    **dict.fromkeys((0, 1, 46), (45, 59, 25, 52, 113)),
+    3: (6, 113),
+    **dict.fromkeys((13, 19), (7, 113)),
+}
 # With segmentation or COV a Device has these too (clause 12.11).
 DEVICE_CONDITIONAL = (167, 10, 152, 57, 56)
+# Notification Class: tells of the events of others.
+NOTIFYING = 15
 # What stands in no Property_List.
 NEVER_LISTED = frozenset(_ALL)
 # Properties that belong together: both or neither.
@@ -87,6 +99,11 @@ async def object_faults(kind: int, instance: int, read: Read) -> list[Fault]:
     faults += [Fault(where, f"{p} is missing") for p in _ALL if not await read(kind, instance, p)]
     if kind == 8:
         faults += [Fault(where, f"{p} is missing") for p in DEVICE_CONDITIONAL if not await read(kind, instance, p)]
+    if 35 in listed and kind != NOTIFYING:
+        needed = REPORTING + REPORTING_OF.get(kind, ())
+        faults += [Fault(where, f"reports events without {p}") for p in needed if not await read(kind, instance, p)]
+    elif set(REPORTING) & set(listed) and kind != NOTIFYING:
+        faults.append(Fault(where, "half of what reporting events takes"))
     return faults + list(_pair_faults(where, set(listed), kind))
 
 

@@ -1,6 +1,8 @@
 """Alarms of the bridge as BACnet events: state, notifications, what waits for an acknowledgement, who may give it"""
 
 import asyncio
+import dataclasses
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,8 +11,10 @@ import msgspec
 import pytest
 from rusty_bacnet import BACnetClient, BACnetTimeStamp, EventState, ObjectIdentifier, ObjectType
 
-from bridge.core.alarm import Alarm
+from bridge.core.alarm import Alarm, Watched
 from bridge.core.command import Outcome
+from bridge.core.quality import Quality
+from bridge.projections.bacnet import wire
 from tests.support.bacnet_client import Client, confirmed, object_id, read, subscribe, tagged, value_of
 from tests.support.bacnet_site import DEVICE_ID, Served, served, site
 from tests.support.kept_alarms import Alarms
@@ -20,15 +24,18 @@ from tests.support.workers import spare_ports
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
 FACTS = site(2)
 VOLTAGE = "m1.voltage_l1"
+INDEX = {point.id: point.index for point in FACTS.points}
 # event notification services and BACnetEventState
 CONFIRMED, UNCONFIRMED = 2, 3
 OFFNORMAL, HIGH_LIMIT, LOW_LIMIT, NORMAL = 2, 3, 4, 0
 
 
-def alarm_of(point: str, priority: int = 200, *, id_: int = 1, limit: float | None = 220.0) -> Alarm:
+def alarm_of(
+    point: str, priority: int = 200, *, id_: int = 1, limit: float | None = 220.0, name: str = "voltage"
+) -> Alarm:
     index = next((p.index for p in FACTS.points if p.id == point), -1)
     device = point.partition(".")[0]
-    return Alarm(id_, "voltage", "Voltage too high", device, index, priority, NOW_NS, limit=limit)
+    return Alarm(id_, name, "Voltage too high", device, index, priority, NOW_NS, limit=limit)
 
 
 def ended(alarm: Alarm) -> Alarm:
@@ -137,13 +144,26 @@ async def test_what_was_there_before_the_worker_is_shown_and_not_told_again() ->
     assert event != b"\x91\x00"
 
 
-async def test_an_alarm_of_a_device_stands_at_its_communication_status_or_its_first_point() -> None:
+async def test_a_silent_meter_is_a_fault_of_its_first_measurement_told_as_such() -> None:
     alarms = Alarms()
-    async with told(alarms, to=False) as (it, client):
-        alarms.put(alarm_of("m2", limit=None))
-        event, _ = await state(it, client, "m2.active_energy_import")
+    async with told(alarms) as (it, client):
+        it.publish("m2.voltage_l1", 231.0, Quality.COMM_LOST)
+        silent = alarm_of("m2", limit=None, name="communication_loss")
+        alarms.put(silent)
+        begin = await client.receive()
+        event, _ = await state(it, client, "m2.voltage_l1")
+        alarms.put(ended(silent))
+        end = await client.receive()
+        alarms.put(alarm_of("m2", id_=2, limit=None, name="identity_changed"))
+        await client.receive()
+        changed, _ = await state(it, client, "m2.voltage_l1")
 
-    assert event == b"\x91\x02"
+    assert event == b"\x91\x01"
+    # change-of-reliability, from normal, to fault, communication-failure
+    assert b"\x69\x13" in begin
+    assert b"\xa9\x00\xb9\x01\xce\xfe\x13\x09\x0c" in begin
+    assert b"\xa9\x01\xb9\x00" in end
+    assert changed == b"\x91\x02"
 
 
 @asynccontextmanager
@@ -156,6 +176,102 @@ async def rusty(it: Served) -> AsyncIterator[tuple[BACnetClient, str]]:
 def oid(it: Served, point: str) -> ObjectIdentifier:
     kind, instance = it.place(point)
     return ObjectIdentifier(ObjectType.from_raw(kind), instance)
+
+
+REPORTING = dataclasses.replace(
+    FACTS,
+    watched={
+        INDEX[VOLTAGE]: Watched(200, 253.0, 207.0, 3.0, (), 10.0, 2.5),
+        INDEX["m1.phase_loss_l1"]: Watched(130, states=(1,)),
+        INDEX["m1.energy_direction"]: Watched(10, states=(1,)),
+    },
+    lossy={"m1": 160, "m2": 160},
+)
+
+
+# Defect 6: Event_Enable, limits and acknowledgements of the points were not what the alarms are
+async def test_objects_that_are_watched_have_the_limits_delays_and_states_of_the_alarm_service() -> None:
+    async with served(REPORTING) as it, Client.open(it.server.port) as client:
+
+        async def shown(point: str, *properties: int) -> list[bytes]:
+            place = it.place(point)
+            return [value_of(await client.call(confirmed(1, 12, read(*place, prop)))) for prop in properties]
+
+        # class, high and low limit, dead band, limit enable, delays, notify type, event enable, detection
+        analog = await shown(VOLTAGE, 17, 45, 59, 25, 52, 113, 356, 72, 35, 353)
+        binary = await shown("m1.phase_loss_l1", 17, 6, 35)
+        states = await shown("m1.energy_direction", 17, 7)
+        bearer = await shown("m2.voltage_l1", 17, 52, 35)
+        nothing = await client.call(confirmed(1, 12, read(*it.place("m1.voltage_l2"), 17)))
+
+    reals = [b"\x44" + struct.pack(">f", value) for value in (253.0, 207.0, 3.0)]
+    assert analog == [
+        b"\x21\x01",
+        *reals,
+        b"\x82\x06\xc0",
+        b"\x21\x0a",
+        b"\x21\x03",
+        b"\x91\x00",
+        b"\x82\x05\xe0",
+        b"\x11",
+    ]
+    assert binary == [b"\x21\x02", b"\x91\x01", b"\x82\x05\xa0"]
+    assert states == [b"\x21\x03", b"\x21\x02"]
+    assert bearer == [b"\x21\x02", b"\x82\x06\x00", b"\x82\x05\xe0"]
+    assert nothing[3:] == b"\x91\x02\x91\x20"
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_what_waits_for_an_acknowledgement_and_since_when_stands_in_the_object(slow: bool) -> None:
+    alarms = Alarms()
+    async with served(REPORTING, None, alarms) as it, Client.open(it.server.port) as client:
+        await it.slow(slow)
+        it.publish(VOLTAGE, 260.0)
+
+        async def shown(*properties: int) -> list[bytes]:
+            place = it.place(VOLTAGE)
+            return [value_of(await client.call(confirmed(1, 12, read(*place, prop)))) for prop in properties]
+
+        before = await shown(36, 0, 130)
+        alarms.put(alarm_of(VOLTAGE))
+        during = await shown(36, 0, 130)
+        listed = await client.call(confirmed(1, 29, b""))
+        alarms.put(ended(alarm_of(VOLTAGE)))
+        after = await shown(36, 0, 130)
+        seen = msgspec.structs.replace(ended(alarm_of(VOLTAGE)), acknowledged_ns=NOW_NS)
+        alarms.put(seen)
+        quiet = await shown(36, 0, 130)
+
+    never, start, end = (wire.time_stamps([at_ns]) for at_ns in (0, NOW_NS, NOW_NS + 3 * 10**9))
+    assert before == [b"\x91\x00", b"\x82\x05\xe0", never * 3]
+    assert during == [b"\x91\x03", b"\x82\x05\x60", start + never * 2]
+    # GetEventInformation says the same: state, acknowledged transitions, time stamps
+    assert b"\x19\x03\x2a\x05\x60\x3e" + start + never * 2 + b"\x3f" in listed
+    assert after == [b"\x91\x00", b"\x82\x05\x60", start + never + end]
+    assert quiet == [b"\x91\x00", b"\x82\x05\xe0", start + never + end]
+
+
+# clause 13.2.2
+async def test_a_watched_object_is_in_fault_while_its_value_is_unreliable() -> None:
+    alarms = Alarms()
+    async with served(REPORTING, None, alarms) as it, Client.open(it.server.port) as client:
+        it.publish(VOLTAGE, 260.0)
+        alarms.put(alarm_of(VOLTAGE))
+        it.publish(VOLTAGE, 260.0, Quality.COMM_LOST)
+        lost = await state(it, client)
+        listed = await client.call(confirmed(1, 29, b""))
+        it.publish("m1.voltage_l2", 260.0, Quality.COMM_LOST)
+        plain = await state(it, client, "m1.voltage_l2")
+        it.publish(VOLTAGE, 261.0)
+        back = await state(it, client)
+        alarms.put(ended(alarm_of(VOLTAGE)))
+        normal = await state(it, client)
+
+    assert lost == (b"\x91\x01", b"\x82\x04\xc0")
+    assert b"\x0c" + object_id(*it.place(VOLTAGE)) + b"\x19\x01" in listed
+    assert plain == (b"\x91\x00", b"\x82\x04\x40")
+    assert back == (b"\x91\x03", b"\x82\x04\x80")
+    assert normal == (b"\x91\x00", b"\x82\x04\x00")
 
 
 # Defect 5: GetEventInformation and AcknowledgeAlarm were not served

@@ -20,7 +20,8 @@ from bridge.core.ports import SiteFacts
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.projections.bacnet.plan import Plan, unpack
-from tests.support.bacnet_site import DEVICE_ID, plan_of, site, spec_of
+from tests.support.bacnet_client import Narrow
+from tests.support.bacnet_site import DEVICE_ID, plan_of, served, site, spec_of
 from tests.support.modbus_site import NOW_NS, store_of
 from tests.support.workers import running, spare_ports
 
@@ -111,6 +112,12 @@ async def test_rusty_bacnet_sees_a_dead_meter_and_hears_of_it() -> None:
             was = it.store.get(index)
             it.store.publish([(index, Sample(was.value, Quality.COMM_LOST | Quality.STALE, NOW_NS, 2))])
             second = await anext(notifications)
+            it.store.publish([(index, Sample(400.0, Quality.GOOD, NOW_NS, 3))])
+            third = await anext(notifications)
+            it.store.publish([(index, Sample(410.0, Quality.GOOD, NOW_NS, 4))])
+            fourth = await anext(notifications)
+            it.store.publish([(index, Sample(400.0, Quality.COMM_LOST, NOW_NS, 5))])
+            last = await anext(notifications)
         reliability = await it.client.read_property(it.address, it.oid(index), PropertyIdentifier.RELIABILITY)
 
     def shown(note: rusty_bacnet.CovNotification) -> tuple[object, object]:
@@ -120,7 +127,43 @@ async def test_rusty_bacnet_sees_a_dead_meter_and_hears_of_it() -> None:
     held = expected(FACTS.points[index], was.value)
     assert shown(first) == (held, {"unused_bits": 4, "data": b"\x00"})
     assert shown(second) == (held, {"unused_bits": 4, "data": b"\x40"})
+    assert shown(third) == (400.0, {"unused_bits": 4, "data": b"\x00"})
+    assert shown(fourth) == (410.0, {"unused_bits": 4, "data": b"\x00"})
+    assert shown(last) == (400.0, {"unused_bits": 4, "data": b"\x40"})
     assert reliability.value == 12
+
+
+async def test_rusty_bacnet_commands_a_meter_by_priority_and_relinquishes() -> None:
+    port = spare_ports(1)
+    async with served(FACTS, writable=True) as it:
+        client = BACnetClient(interface="127.0.0.1", port=port, broadcast_address="127.255.255.255")
+        async with client:
+            at = f"127.0.0.1:{it.server.port}"
+
+            def oid(point: str) -> ObjectIdentifier:
+                kind, instance = it.place(point)
+                return ObjectIdentifier(rusty_bacnet.ObjectType.from_raw(kind), instance)
+
+            limit = oid("m1.overload_threshold")
+            await client.write_property(at, limit, PRESENT, PropertyValue.real(95.0), 8)
+            await client.write_property(at, limit, PRESENT, PropertyValue.real(90.0), 12)
+            high = (await client.read_property(at, limit, PRESENT)).value
+            await client.write_property(at, limit, PRESENT, PropertyValue.null(), 8)
+            low = (await client.read_property(at, limit, PRESENT)).value
+            reset: list[
+                tuple[ObjectIdentifier, list[tuple[PropertyIdentifier, PropertyValue, int | None, int | None]]]
+            ] = [(oid("m1.reset_demand_peak"), [(PRESENT, PropertyValue.enumerated(1), None, None)])]
+            await client.write_property_multiple(at, reset)
+            with pytest.raises(rusty_bacnet.BacnetProtocolError):
+                await client.write_property(at, limit, PRESENT, PropertyValue.real(900.0), 8)
+
+    assert (high, low) == (95.0, 90.0)
+    done = [(it.facts.points[command.index].id, command.value) for command in it.meters.seen]
+    assert done == [
+        ("m1.overload_threshold", 95.0),
+        ("m1.overload_threshold", 90.0),
+        ("m1.reset_demand_peak", True),
+    ]
 
 
 # BARS S1
@@ -142,13 +185,20 @@ async def test_rusty_bacnet_is_refused_every_write_and_every_management_request(
 
 
 @pytest.mark.slow
-async def test_rusty_bacnet_reads_an_object_list_of_8000_in_segments() -> None:
-    facts = site(80, analogs=80)
+# Defect 3: segments longer than the client takes
+async def test_rusty_bacnet_reads_an_object_list_of_8000_in_segments_of_every_size() -> None:
+    facts, sizes = site(80, analogs=80), (206, 480, 1024, 1476)
+    device = ObjectIdentifier(rusty_bacnet.ObjectType.DEVICE, DEVICE_ID)
+    found: dict[int, int] = {}
+    largest: dict[int, int] = {}
     async with worker(facts) as it:
-        device = ObjectIdentifier(rusty_bacnet.ObjectType.DEVICE, DEVICE_ID)
-        listed = await it.client.read_property(it.address, device, OBJECT_LIST)
+        for size in sizes:
+            async with Narrow.open(("127.0.0.1", it.port), size) as (relay, address):
+                listed = await it.client.read_property(address, device, OBJECT_LIST)
+                found[size], largest[size] = len(set(map(str, listed.value))), relay.largest
 
-    assert len(listed.value) == len(facts.points) + len(facts.devices) + 5
+    assert found == dict.fromkeys(sizes, len(facts.points) + len(facts.devices) + 5)
+    assert all(size - 5 <= largest[size] <= size for size in sizes)
 
 
 # BARS R9, the worker's own time to come back is proven in tests/faults

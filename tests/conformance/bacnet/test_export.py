@@ -1,10 +1,14 @@
 """EDE, state texts and conformance statement are what the running device says of itself"""
 
 import csv
+import dataclasses
 import io
+import struct
 
 import pytest
 
+from bridge.core.alarm import Watched
+from bridge.core.history import Recorded
 from bridge.projections.bacnet.conformance import SERVICES, statement
 from bridge.projections.bacnet.export import EXPORTS, ede, state_texts
 from tests.conformance.bacnet import epics
@@ -12,7 +16,12 @@ from tests.support.bacnet_client import Client, confirmed, read, value_of
 from tests.support.bacnet_site import DEVICE_ID, asked, plan_of, site
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
-FACTS = site(2)
+PLAIN = site(2)
+FACTS = dataclasses.replace(
+    PLAIN,
+    watched={point.index: Watched(200, 253.5, 207.0) for point in PLAIN.points if point.name == "voltage_l1"},
+    recorded={point.index: Recorded(900.0, 100) for point in PLAIN.points if point.name.startswith("active_energy")},
+)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -24,9 +33,14 @@ async def text_of(client: Client, kind: int, instance: int, prop: int) -> str:
     return octets[3 if octets[0] & 7 == 5 else 2 :].decode()
 
 
-async def number_of(client: Client, kind: int, instance: int, prop: int) -> int | None:
+async def octets_of(client: Client, kind: int, instance: int, prop: int) -> bytes:
     reply = await client.call(confirmed(1, 12, read(kind, instance, prop)))
-    return int.from_bytes(value_of(reply)[1:], "big") if reply[0] >> 4 == 3 else None
+    return value_of(reply) if reply[0] >> 4 == 3 else b""
+
+
+async def number_of(client: Client, kind: int, instance: int, prop: int) -> int | None:
+    octets = await octets_of(client, kind, instance, prop)
+    return int.from_bytes(octets[1:], "big") if octets else None
 
 
 async def test_the_ede_lists_exactly_the_objects_of_the_running_device_with_their_names_and_units() -> None:
@@ -42,11 +56,18 @@ async def test_the_ede_lists_exactly_the_objects_of_the_running_device_with_thei
             units = await number_of(client, kind, instance, 117)
             if (str(units) if units is not None else "") != row[14]:
                 wrong.append((row[0], "units"))
+            for prop, column in ((45, 11), (59, 12)):
+                octets = await octets_of(client, kind, instance, prop)
+                limit = f"{struct.unpack('>f', octets[1:])[0]:g}" if octets else ""
+                if limit != row[column]:
+                    wrong.append((row[0], "limit"))
             maximum = await number_of(client, kind, instance, 65) if kind == 23 else None
             if maximum is not None and str(maximum) != row[8]:
                 wrong.append((row[0], "maximum"))
 
     assert wrong == []
+    assert {int(row[3]) for row in listed} >= {20, 23, 29}
+    assert [row[11] for row in listed].count("253.5") == 2
     assert sorted((int(row[3]), int(row[4])) for row in listed) == sorted((n >> 22, n & 0x3FFFFF) for n in numbers)
 
 

@@ -180,6 +180,18 @@ async def test_a_second_device_with_our_number_is_named_in_the_log(caplog: pytes
     assert f"device_id_conflict device={DEVICE_ID} peer=127.0.0.1:" in caplog.text
 
 
+# an address of another machine, and a port somebody has: the log of the worker names both
+async def test_an_address_that_cannot_be_had_is_named() -> None:
+    async with served(FACTS) as it:
+        taken = {"bind": "127.0.0.1", "port": it.server.port}
+        with pytest.raises(OSError, match=rf"127\.0\.0\.1 port {it.server.port}: Address already in use"):
+            async with served(FACTS, listener=taken):
+                pass
+    with pytest.raises(OSError, match=r"203\.0\.113\.7 port 47808: Cannot assign requested address"):
+        async with served(FACTS, listener={"bind": "203.0.113.7", "port": 47808}):
+            pass
+
+
 @pytest.fixture
 def two_machines() -> Iterator[tuple[str, str]]:
     """Two network namespaces on one subnet: 10.47.8.1/24 and 10.47.8.2/24."""

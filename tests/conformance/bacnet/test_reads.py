@@ -1,15 +1,23 @@
 """The model answers what the stack answers, octet for octet, and leaves alone what it does not know."""
 
+import dataclasses
 from collections import Counter
 
 import pytest
 
+from bridge.core.alarm import Watched
 from bridge.core.quality import Quality
 from tests.support.bacnet_client import Client, confirmed, object_id, read, read_many, unconfirmed, value_of
 from tests.support.bacnet_site import DEVICE_ID, Served, asked, site
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(60)]
-FACTS = site(2)
+PLAIN = site(2)
+# every object that can report events does
+FACTS = dataclasses.replace(
+    PLAIN,
+    watched={point.index: Watched(200, 250.0, 200.5, 1.5, (1,), 10.0, 2.0) for point in PLAIN.points},
+    lossy={device.id: 160 for device in PLAIN.devices},
+)
 # One point of every object type.
 POINTS = (
     "m1.voltage_l1",
@@ -21,11 +29,11 @@ POINTS = (
     "m1.serial_number",
     "m1.demand_peak_timestamp",
 )
-PROPERTIES = [p for p in [*range(220), 355, 371, 431] if p not in (8, 80, 105)]
+PROPERTIES = [p for p in [*range(220), 353, 355, 356, 371, 431] if p not in (8, 80, 105)]
 
 
 async def replies(it: Served, client: Client, requests: list[bytes], slow: bool) -> list[bytes]:
-    it.slow(slow)
+    await it.slow(slow)
     return [await client.call_raw(request) for request in requests]
 
 

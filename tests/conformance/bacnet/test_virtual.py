@@ -54,7 +54,7 @@ async def test_every_meter_is_a_device_of_its_own_with_its_points_and_no_others(
 async def test_a_routed_read_gets_the_meters_value_from_the_model_and_from_the_stack(slow: bool) -> None:
     async with asked(FACTS, **LAYOUT) as (it, client):
         it.publish("m3.voltage_l1", 100.0)
-        it.slow(slow)
+        await it.slow(slow)
         one = await ask(it, client, "m3", read(*it.place("m3.voltage_l1"), 85))
         many = await ask(it, client, "m3", read_many(*it.place("m3.voltage_l1"), 85, 111), 14)
         foreign = await ask(it, client, "m2", read(*it.place("m3.voltage_l1"), 85))
@@ -72,6 +72,76 @@ async def test_a_global_who_is_finds_the_router_and_every_meter() -> None:
 
     numbers = {int.from_bytes(apdu[3:7], "big") & 0x3FFFFF for apdu in found}
     assert numbers == {DEVICE_ID} | {instance(it, f"m{n}") for n in range(1, 6)}
+
+
+def composed(it: Served) -> set[str]:
+    """Meters whose device is there."""
+    assert it.server.stack is not None
+    numbers = {app.device_object.objectIdentifier[1] for app in it.server.stack.devices}
+    return {view.device for view in it.plan.views if view.instance in numbers}
+
+
+async def test_a_meters_device_is_composed_when_it_is_asked_for_and_not_before() -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        client.send(unicast(b"\x01\x20\xff\xff\x00\xff\x10\x08"))
+        await client.drain(0.3)
+        at_first = composed(it)
+        await ask(it, client, "m3", read(*it.place("m3.voltage_l1"), 85))
+        nobody = await client.call(confirmed(1, 12, read(8, 1, 75), route=b"\x07\xd1\x03\xff\xff\xff"), 0.3)
+
+        assert (at_first, composed(it), nobody) == (set(), {"m3"}, b"")
+
+
+async def test_an_i_am_from_the_plan_is_that_of_the_composed_device() -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        number = instance(it, "m2").to_bytes(2, "big")
+        who_is = unicast(b"\x01\x20\xff\xff\x00\xff\x10\x08\x0a" + number + b"\x1a" + number)
+        before = await client.call_raw(who_is)
+        assert composed(it) == set()
+        await ask(it, client, "m2", read(8, instance(it, "m2"), 75))
+        after = await client.call_raw(who_is)
+
+    assert before == after
+
+
+@pytest.mark.parametrize("wanted", [b"\x3d\x0e\x00m4.voltage_l1", b"\x3b\x00m4", b"\x2c"])
+async def test_who_has_finds_an_object_of_a_device_that_nobody_has_asked_for_yet(wanted: bytes) -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        place = (8, instance(it, "m4")) if b"volt" not in wanted and wanted != b"\x2c" else it.place("m4.voltage_l1")
+        body = wanted + object_id(*place) if wanted == b"\x2c" else wanted
+        client.send(unicast(b"\x01\x20\xff\xff\x00\xff\x10\x07" + body))
+        found = await client.drain(0.3)
+
+        assert composed(it) == {"m4"}
+    assert [apdu[:2] for apdu in found] == [b"\x10\x01"]
+    assert object_id(*place) in found[0]
+
+
+async def test_who_has_an_object_of_every_device_finds_all() -> None:
+    async with asked(FACTS, **LAYOUT) as (_, client):
+        client.send(unicast(b"\x01\x20\xff\xff\x00\xff\x10\x07\x2c" + object_id(15, 1)))
+        found = await client.drain(0.5)
+
+    assert len(found) == 6
+
+
+async def test_another_device_with_a_meters_number_is_noticed() -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        i_am = b"\xc4" + object_id(8, instance(it, "m5")) + b"\x22\x05\xc4\x91\x03\x21\x05"
+        client.send(unicast(b"\x01\x20\xff\xff\x00\xff\x10\x00" + i_am))
+        await client.drain(0.2)
+
+    assert it.counters["device_id_conflicts"] == 1
+
+
+@pytest.mark.parametrize("octets", [b"\x10\x08\x0a", b"\x10\x07", b"\x10\x07\x2c\x00", b"\x10\x00\xc4", b"\x10"])
+async def test_half_a_broadcast_composes_nothing_wrong(octets: bytes) -> None:
+    async with asked(FACTS, **LAYOUT) as (it, client):
+        client.send(unicast(b"\x01\x20\xff\xff\x00\xff" + octets))
+        await client.drain(0.1)
+        alive = await ask(it, client, "m1", read(*it.place("m1.voltage_l1"), 85))
+
+    assert alive[0] == 0x30
 
 
 async def test_a_subscription_to_a_meter_is_acknowledged_before_it_is_reported() -> None:

@@ -215,11 +215,20 @@ async def test_the_past_is_read_while_it_is_written(tmp_path: Path) -> None:
 
     first = await bench.own.past.samples(ENERGY.index, 0, 1 << 62, most=2)
     rest = await bench.own.past.samples(ENERGY.index, first.samples[-1].source_ns, 1 << 62)
+    numbered = await bench.own.past.records(ENERGY.index, 3, 9)
+    since = await bench.own.past.records(ENERGY.index, -1, 2, rest.samples[0].source_ns)
     events = await bench.own.past.events(0)
     nobody = await bench.own.past.samples(99, 0, 1)
 
     assert [(s.value, (s.source_ns - NEW_YEAR) // (900 * SECOND)) for s in first.samples] == [(1_015, 1), (1_030, 2)]
     assert (first.more, [s.value for s in rest.samples], rest.more) == (True, [1_045, 1_060], False)
+    assert ([s.value for s in numbered.samples], numbered.first, numbered.oldest, numbered.newest) == (
+        [1_045, 1_060],
+        3,
+        1,
+        4,
+    )
+    assert ([s.value for s in since.samples], since.first) == ([1_030, 1_045], 2)
     assert [event.text for event in events.events] == ["bridge started, 7 points"]
     assert nobody.failure == "no such point"
     await bench.own.stop()

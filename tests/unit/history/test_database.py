@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.history.database import Database
-from bridge.history.rows import IndexRow, Pending, ProofRow, SampleRow, checksum
+from bridge.history.rows import IndexRow, Pending, ProofRow, SampleRow, Tidying, checksum
 
 PROFILE = IndexRow("m.e", 900, 123, 1, 899, 0)
 PROOF = ProofRow("m.e", "2026-01", 123, -2, "kWh", 1, "A1", 899, 0)
@@ -103,3 +103,52 @@ def test_a_row_with_a_flipped_bit_is_nobodys(tmp_path: Path) -> None:
     with Database(tmp_path / "h.sqlite") as again:
         assert [row.count for row in again.profile("m.e")] == [130]
         assert again.check() == "checksum of a row of profile: 'm.e', 900"
+
+
+def rows(count: int) -> list[SampleRow]:
+    """Values n at n seconds, from 1."""
+    return [SampleRow("m.v", n * 10**9, float(n), 0) for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    ("first", "most", "since_s", "begins", "values"),
+    [
+        (1, 3, None, 4, []),
+        (1, 5, None, 4, [4, 5]),
+        (4, 2, None, 4, [4, 5]),
+        (8, 9, None, 8, [8, 9, 10]),
+        (11, 5, None, 11, []),
+        (-5, 0, None, 4, []),
+        (0, 2, 6.5, 7, [7, 8]),
+        (-2, 2, 6, 4, [4, 5]),
+        (-9, 9, 6, 4, [4, 5]),
+        (0, 2, 11, 11, []),
+    ],
+)
+def test_rows_keep_their_numbers_when_old_ones_go(
+    tmp_path: Path, first: int, most: int, since_s: float | None, begins: int, values: list[float]
+) -> None:
+    since_ns = None if since_s is None else int(since_s * 1e9)
+    with Database(tmp_path / "h.sqlite") as database:
+        database.commit(pending(samples=rows(10)))
+        database.tidy([Tidying("m.v", samples_ns=2 * 10**9)])
+        database.tidy([Tidying("m.v", samples_ns=4 * 10**9), Tidying("m.other", samples_ns=4 * 10**9)])
+
+        found = database.numbered("sample", "m.v", first, most, since_ns)
+
+    assert (found.first, found.oldest, found.newest) == (begins, 4, 10)
+    assert [cells[2] for cells, sound in found.rows if sound] == values
+
+
+def test_a_damaged_row_keeps_its_number_and_is_said_to_be_damaged(tmp_path: Path) -> None:
+    with Database(tmp_path / "h.sqlite") as database:
+        database.commit(pending(samples=rows(3)))
+    sql = sqlite3.connect(tmp_path / "h.sqlite")
+    sql.execute("UPDATE sample SET value = 9 WHERE at_ns = 2000000000")
+    sql.commit()
+    sql.close()
+
+    with Database(tmp_path / "h.sqlite") as database:
+        found = database.numbered("sample", "m.v", 1, 9, None)
+
+    assert [sound for _, sound in found.rows] == [True, False, True]

@@ -3,14 +3,14 @@
 import pytest
 
 from bridge.config.alarm_keys import AlarmKey, AlarmsKey
-from bridge.core.alarm import Alarm, Band, Summary, band_of, summary_of
+from bridge.core.alarm import Alarm, Band, Summary, Watched, band_of, summary_of
 from bridge.core.command import Origin, Outcome
 from bridge.core.event import EventKind
 from bridge.core.point import Nominal, PointDef, Sample
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.services.alarm_list import AlarmList
-from bridge.services.alarm_rules import SYSTEM, enabled, priority_of, rules_of
+from bridge.services.alarm_rules import SYSTEM, enabled, priority_of, rules_of, silent_devices, watched_points
 from bridge.services.alarms import AlarmService
 from bridge.services.events import EventLog
 from tests.support.clock import NEW_YEAR, SECOND, ManualClock
@@ -329,3 +329,29 @@ def test_of_historic_alarms_the_last_thousand_are_kept_and_no_active_one_goes() 
         kept.end(n, 10, 5, None, None)
 
     assert [a.id for a in kept.all()] == [1, 5, 6, 7]
+
+
+def test_what_is_watched_at_a_point_is_said_to_those_who_show_it() -> None:
+    low = AlarmKey(match=("*.voltage_l1_n",), under=207, dropout=210, pickup_delay_s=5, priority=200)
+    higher = AlarmKey(match=("m.voltage_l1_n",), over=260, priority=10)
+    bench = Bench(over_voltage=HIGH_VOLTAGE, low=low, higher=higher, door=AlarmKey(match=("*.tamper_alarm",), state=1))
+
+    found = watched_points(bench.rules.rules)
+
+    assert found[V1.index] == Watched(200, 250, 207, 5)
+    assert found[V2.index] == Watched(150, 250, None, 5)
+    assert found[DOOR.index] == Watched(160, states=(1,))
+
+
+def test_a_device_on_a_line_has_an_alarm_for_its_silence() -> None:
+    bench = Bench()
+    rules = rules_of(AlarmsKey(), [bench.device.definition], bench.points).rules
+
+    assert silent_devices(rules) == {bench.device.definition.id: 160}
+
+
+@pytest.mark.parametrize(("pattern", "found"), [("*.voltage_l?_n", 3), ("m*.voltage_l1_n", 1), ("*", 4), ("*.l1", 0)])
+def test_patterns_find_points_with_the_device_open_and_without(pattern: str, found: int) -> None:
+    bench = Bench(one=AlarmKey(match=(pattern,), over=1))
+
+    assert sum(len(rule.points) for rule in bench.rules.rules) == found

@@ -113,3 +113,24 @@ def test_a_bit_is_found_in_the_packed_bits_of_a_reply() -> None:
 def test_a_good_point_may_not_be_older_than_its_limit() -> None:
     assert not too_old(ENERGY, GOOD, 15)
     assert too_old(ENERGY, GOOD, 16)
+
+
+@pytest.mark.parametrize(
+    ("count", "shown", "verdict"),
+    [(2**32 + 7, 7, Verdict.GOOD), (7, 7, Verdict.GOOD), (2**32 + 7, 8, Verdict.DIFFERENT)],
+)
+def test_a_counter_that_starts_again_is_compared_as_far_as_it_counts(count: int, shown: int, verdict: Verdict) -> None:
+    definition = PointDef(1, "m.e", Kind.ACCUMULATOR, resolution=-2)
+    step = Fraction(1, 100)
+
+    found = Shown(shown * step, Precision.EXACT, good=True, modulus=2**32 * step)
+
+    assert judge(definition, Held(count, Quality.GOOD, 1), found) is verdict
+
+
+def test_a_time_is_compared_as_finely_as_the_protocol_tells_it() -> None:
+    definition = PointDef(1, "m.t", Kind.TIME)
+    found = Shown(Fraction(1_230_000_000), Precision.EXACT, good=True, step=Fraction(10_000_000))
+
+    assert judge(definition, Held(1_239_999_999, Quality.GOOD, 1), found) is Verdict.GOOD
+    assert judge(definition, Held(1_240_000_000, Quality.GOOD, 1), found) is Verdict.DIFFERENT

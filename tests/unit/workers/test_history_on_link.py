@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.event import Event
-from bridge.core.history import HistoryPage
+from bridge.core.history import HistoryPage, RecordPage
 from bridge.core.point import NEVER_READ, Sample
 from bridge.core.ports import Grant, Needs
 from bridge.core.quality import Quality
@@ -21,16 +21,21 @@ from tests.support.fake_wire import LoopClock
 from tests.support.workers import definition, services
 
 PAGE = HistoryPage([Sample(1.5, Quality.GOOD, 7, 0)], [Event(3, 1, NEVER_READ, "x")], True)
+RECORDS = RecordPage([Sample(1.5, Quality.GOOD, 7, 0)], 4, 2, 9)
 ALL = Grant.HISTORY | Grant.EVENTS
 
 
 class FakeHistory:
     def __init__(self) -> None:
-        self.asked: list[tuple[int, ...]] = []
+        self.asked: list[tuple[int | None, ...]] = []
 
     async def samples(self, index: int, after_ns: int, before_ns: int, most: int = 0) -> HistoryPage:
         self.asked.append((index, after_ns, before_ns, most))
         return PAGE
+
+    async def records(self, index: int, first: int, most: int = 0, since_ns: int | None = None) -> RecordPage:
+        self.asked.append((index, first, most, since_ns))
+        return RECORDS
 
     async def events(self, after: int, most: int = 0) -> HistoryPage:
         self.asked.append((after, most))
@@ -77,6 +82,15 @@ async def test_rows_of_a_point_come_as_a_page(make: Callable[[Grant], Pair]) -> 
 
     assert await pair.worker.history.samples(1, 5, 9, 10) == PAGE
     assert pair.history.asked == [(1, 5, 9, 10)]
+
+
+async def test_rows_of_a_point_come_by_number_and_by_time(make: Callable[[Grant], Pair]) -> None:
+    pair = make(Grant.HISTORY)
+
+    assert await pair.worker.history.records(1, 4, 10) == RECORDS
+    assert await pair.worker.history.records(1, -3, 3, 77) == RECORDS
+    assert (await pair.worker.history.records(2, 1, 1)).failure == "not granted"
+    assert pair.history.asked == [(1, 4, 10, None), (1, -3, 3, 77)]
 
 
 async def test_events_that_were_lost_can_be_asked_for_by_number(make: Callable[[Grant], Pair]) -> None:

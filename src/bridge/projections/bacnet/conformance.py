@@ -10,6 +10,7 @@ from bridge.projections.bacnet.plan import (
     NOTIFICATION_CLASS,
     REALS,
     STRUCTURED_VIEW,
+    TREND_LOG,
     Layout,
     Mode,
     ObjectType,
@@ -29,6 +30,7 @@ SERVICES = {
     16: "WritePropertyMultiple",
     17: "DeviceCommunicationControl",
     20: "ReinitializeDevice",
+    35: "ReadRange",
     33: "Who-Has",
     34: "Who-Is",
     38: "SubscribeCOVProperty",
@@ -53,6 +55,7 @@ _BIBBS = {
     "AE-ACK-B": "AcknowledgeAlarm",
     "AE-INFO-B": "GetEventInformation",
     "AE-ASUM-B": "GetAlarmSummary",
+    "T-VMT-I-B": "ReadRange of Trend Logs, by position, sequence number and time",
     "DM-DDB-B": "Who-Is, I-Am",
     "DM-DOB-B": "Who-Has, I-Have",
     "DM-DCC-B": "DeviceCommunicationControl, with a password",
@@ -62,6 +65,7 @@ _SIZES = "1476 octets; segmented requests and replies, window 16"
 _NAMES = {
     NOTIFICATION_CLASS: "Notification Class",
     DEVICE: "Device",
+    TREND_LOG: "Trend Log",
     STRUCTURED_VIEW: "Structured View",
     NETWORK_PORT: "Network Port",
 }
@@ -69,7 +73,8 @@ _NAMES = {
 
 def object_types(plan: Plan) -> list[int]:
     """Return the object types that the devices of a plan have."""
-    types = {number >> 22 for number in unpack(plan.object_ids)} | {DEVICE, NETWORK_PORT, NOTIFICATION_CLASS}
+    types = {TREND_LOG} if plan.trends else set()
+    types |= {number >> 22 for number in unpack(plan.object_ids)} | {DEVICE, NETWORK_PORT, NOTIFICATION_CLASS}
     return sorted(types | {STRUCTURED_VIEW} if plan.layout is Layout.ONE_DEVICE and plan.views else types)
 
 
@@ -138,6 +143,7 @@ def _count(plan: Plan, kinds: list[int], kind: int) -> int:
         NOTIFICATION_CLASS: devices * len(CLASSES),
         NETWORK_PORT: devices + (devices > 1),
         STRUCTURED_VIEW: len(plan.views),
+        TREND_LOG: len(plan.trends),
     }
     return own.get(kind, kinds.count(kind))
 

@@ -11,11 +11,13 @@ from bridge.core.point import PointDef
 from bridge.core.ports import SiteFacts
 from bridge.projections.bacnet.alarms import CLASSES
 from bridge.projections.bacnet.conformance import statement
+from bridge.projections.bacnet.model import TREND_SUFFIX
 from bridge.projections.bacnet.plan import (
     DEVICE,
     NETWORK_PORT,
     NOTIFICATION_CLASS,
     STRUCTURED_VIEW,
+    TREND_LOG,
     Layout,
     Plan,
     Shape,
@@ -97,6 +99,10 @@ def _rows(plan: Plan, site: SiteFacts) -> Iterator[Row]:
         else:
             yield _own(device, view.device, STRUCTURED_VIEW, view.instance, view.description)
         yield from _members(plan, view, device, known, columns, references)
+        for trend in plan.trends:
+            if view.first <= trend.position < view.first + view.count:
+                name = plan.names.get(trend.position, known[columns[0][trend.position]].id)
+                yield _own(device, name + TREND_SUFFIX, TREND_LOG, trend.instance, f"History of {name}")
 
 
 def _members(
@@ -123,8 +129,8 @@ def _members(
             *_limits(shape),
             "Y" if shape.writable else "N",
             "Y",
-            "",
-            "",
+            _limit(shape.event.high if shape.event else None),
+            _limit(shape.event.low if shape.event else None),
             references.get(shape.texts, "") if shape.texts else "",
             shape.units if shape.units >= 0 else "",
             point.id,

@@ -43,6 +43,8 @@ class Front:
         self._counters = counters
         # DNET, DLEN and DADR -> reads of the virtual device behind this router, and whether it may not answer.
         self.virtual: dict[bytes, tuple[Reads, Callable[[], bool]]] = {}
+        # Composes a device that nobody has asked for yet; None for one that is not there.
+        self.find: Callable[[bytes], tuple[Reads, Callable[[], bool]] | None] = _nobody
         self.send: Callable[[bytes, Peer], None] = _nowhere
         self.enabled = True
 
@@ -93,7 +95,8 @@ class Front:
         elif control == 0x24:
             # DNET, DLEN, DADR, hop count: for a virtual device behind us; the reply carries its SNET and SADR
             start = 10 + data[8]
-            found = self.virtual.get(data[6 : start - 1])
+            route = data[6 : start - 1]
+            found = self.virtual.get(route) or self.find(route)
             if found is None or size < start + 4:
                 return False
             (reads, is_silent), reply_npdu = found, b"\x01\x08" + data[6 : start - 1]
@@ -125,6 +128,10 @@ class Front:
         if data[start] >> 4 not in (2, 5, 6, 7):
             return False
         return self._acknowledgements.acknowledged((addr, source), data[start] >> 4, data[start + 1])
+
+
+def _nobody(_route: bytes) -> None:
+    return
 
 
 def _nowhere(_data: bytes, _addr: Peer) -> None:

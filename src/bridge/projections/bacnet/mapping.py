@@ -4,6 +4,8 @@ import hashlib
 import ipaddress
 from collections.abc import Iterator
 
+import msgspec
+
 from bridge.core.errors import ProjectionError
 from bridge.core.point import DeviceDef, PointDef
 from bridge.core.ports import Grant, Needs, Numbers, Projected, SiteFacts, Transport
@@ -19,16 +21,24 @@ from bridge.projections.bacnet.plan import (
     ObjectType,
     Plan,
     Shape,
+    Trend,
     View,
     pack,
 )
 from bridge.projections.bacnet.settings import Mapping, Override
-from bridge.projections.bacnet.shapes import Shaper
+from bridge.projections.bacnet.shapes import Shaper, bears_alarms, reporting
 
 __all__ = ["Mapping", "Plan", "project"]
 _EVERYWHERE = "0.0.0.0"
+# What a Buffer_Size of a Trend Log can say.
+MOST_RECORDS = 2**32 - 1
 # Every series of numbers that the object lists are made of; instances are unique over the site in both layouts.
-_SPACES = [f"bacnet.{t.word}" for t in ObjectType] + ["bacnet.structured-view", "bacnet.device", "bacnet.name"]
+_SPACES = [f"bacnet.{t.word}" for t in ObjectType] + [
+    "bacnet.structured-view",
+    "bacnet.trend-log",
+    "bacnet.device",
+    "bacnet.name",
+]
 # The library's own shell; it needs an address that is not the server's.
 _TRY = "echo 'read {host}:{port} device,%d object-name' | python -m bacpypes3 --address {host}:47999"
 
@@ -48,7 +58,9 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     instance = mapping.device_id if mapping.device_id is not None else device_id_of(site.name)
     rows = _Rows(mapping, numbers)
     rows.pins(shown)
-    views = _views(mapping, site, by_device, rows, numbers, instance)
+    bearers = {device: _with_events(site, device, members) for device, members in by_device.items()}
+    views = _views(mapping, site, by_device, rows, numbers, instance, bearers)
+    trends = tuple(_trends(site, shaper, rows, numbers))
     network = _network(mapping)
     plan = Plan(
         listener=mapping.listener,
@@ -71,11 +83,12 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         object_ids=pack(rows.object_ids),
         shape_of=pack(rows.shape_of),
         names=rows.names,
+        trends=trends,
         recipients=tuple(_recipients(mapping)),
         password=mapping.password,
         write_timeout_s=mapping.write_timeout_s,
     )
-    grants = Grant.ALARMS
+    grants = Grant.ALARMS | (Grant.HISTORY if trends else Grant.NOTHING)
     if mapping.alarms.acknowledge or any(shape.writable for shape in rows.shapes):
         grants |= Grant.COMMANDS
     return Projected(
@@ -149,6 +162,7 @@ def _views(
     rows: _Rows,
     numbers: Numbers,
     instance: int,
+    bearers: dict[str, int],
 ) -> list[View]:
     virtual = mapping.layout is Layout.DEVICE_PER_METER
     space, first = ("bacnet.device", instance + 1) if virtual else ("bacnet.structured-view", 1)
@@ -172,11 +186,39 @@ def _views(
                 instance=number,
                 first=start,
                 count=len(members),
+                bearer=start + bearers[device],
                 # 1 is the router
                 mac=numbers.take("bacnet.mac", device, first=2) if virtual else 0,
             )
         )
     return views
+
+
+def _with_events(site: SiteFacts, device: str, members: list[tuple[PointDef, Shape]]) -> int:
+    """Give the shapes of a meter their intrinsic reporting; return which point shows alarms of the whole meter."""
+    if not members:
+        return 0
+    bearer = min(range(len(members)), key=lambda n: (bears_alarms(members[n][1], members[n][0].name), n))
+    silence = site.lossy.get(device)
+    for n, (point, shape) in enumerate(members):
+        event = reporting(shape, site.watched.get(point.index), silence if n == bearer else None)
+        if event is not None:
+            members[n] = point, msgspec.structs.replace(shape, event=event)
+    return bearer
+
+
+def _trends(site: SiteFacts, shaper: Shaper, rows: _Rows, numbers: Numbers) -> Iterator[Trend]:
+    """A Trend Log for every point the bridge keeps records of, unless a rule says no."""
+    if not site.recorded:
+        return
+    known = {point.index: point.id for point in site.points}
+    for position, index in enumerate(rows.indexes):
+        recorded = site.recorded.get(index)
+        if recorded is None or not shaper.has_trend(known[index]):
+            continue
+        number = _number(numbers, "bacnet.trend-log", known[index], 1, None)
+        size = recorded.rows or MOST_RECORDS
+        yield Trend(position, number, round(recorded.every_s * 100), min(size, MOST_RECORDS))
 
 
 def _number(numbers: Numbers, space: str, device: str, first: int, pin: int | None) -> int:

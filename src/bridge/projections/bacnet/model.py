@@ -7,13 +7,15 @@ No object of a BACnet library exists here. What never changes is encoded once pe
 
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from bridge.core.point import Batch, PointDef, Role
 from bridge.core.ports import PointReader
 from bridge.projections.bacnet import wire
-from bridge.projections.bacnet.plan import COMMANDABLE, DEVICE, REALS, Plan, Shape, View, unpack
+from bridge.projections.bacnet.plan import COMMANDABLE, DEVICE, REALS, TREND_LOG, Plan, Shape, Trend, View, unpack
 from bridge.projections.bacnet.values import (
     CONDITION_OF,
     FLAGS_OF,
@@ -26,8 +28,12 @@ from bridge.projections.bacnet.values import (
     shower,
 )
 
+# No transition yet, and nothing to acknowledge.
+NEVER, NONE_OPEN = (0, 0, 0), (False, False)
 # Points loaded at a time.
 _PART = 1000
+# Ends the name of a Trend Log, after the name of the object it is of.
+TREND_SUFFIX = ".trend"
 Encoder = Callable[[int], bytes]
 # (object id, position) -> one ReadAccessResult.
 Recipe = Callable[[int, int], bytes]
@@ -69,11 +75,20 @@ class Catalogue:
         count = len(self.points)
         self.value: list[Shown] = [initial(point.shape) for point in self.points]
         self.condition = bytearray([Condition.NOT_HEARD]) * count
+        # In the order of their positions.
+        self.trends: Sequence[Trend] = plan.trends
         # Event state (0 normal) and out-of-service are BACnet's own; the condition comes from the quality.
         self.event_state = bytearray(count)
         self.out_of_service = bytearray(count)
         # Non-zero where present-value is not a Real, or the flags do not follow from the condition alone.
         self.special = bytearray(point.shape.object_type not in REALS for point in self.points)
+        # Non-zero where `on_fault` must run when the reliability comes or goes; kept by the alarm board.
+        self.intrinsic = bytearray(point.shape.event is not None for point in self.points)
+        self.on_fault: Callable[[int], None] = _ignore
+        # Times of the last transitions to off-normal, fault and normal, UTC ns, and those nobody acknowledged, as a
+        # nibble of the first two; by position, for objects that had any.
+        self.event_times: dict[int, tuple[int, int, int]] = {}
+        self.unacknowledged: dict[int, tuple[bool, bool]] = {}
         # Non-zero where `on_change` must run; kept by the COV engine.
         self.watched = bytearray(count)
         self.on_change: Callable[[int], None] = _ignore
@@ -94,7 +109,7 @@ class Catalogue:
     def update(self, batch: Batch) -> None:
         """Take newer samples and tell the COV engine of those somebody watches."""
         positions, points, shown = self.position_of, self.points, self.value
-        conditions, watched = self.condition, self.watched
+        conditions, watched, intrinsic = self.condition, self.watched, self.intrinsic
         for index, sample in batch:
             position = positions[index]
             condition = CONDITION_OF[sample.quality]
@@ -106,6 +121,9 @@ class Catalogue:
                 elif condition != Condition.NOT_HEARD:
                     low = isinstance(value, int | float) and value < 0
                     condition = Condition.UNDER_RANGE if low else Condition.OVER_RANGE
+            if intrinsic[position] and RELIABILITY_OF[conditions[position]] != RELIABILITY_OF[condition]:
+                conditions[position] = condition
+                self.on_fault(position)
             conditions[position] = condition
             if watched[position]:
                 self.on_change(position)
@@ -117,6 +135,10 @@ class Catalogue:
     def name(self, position: int) -> str:
         """Return the object name."""
         return self._names.get(position) or self.point(position).id
+
+    def trend_name(self, trend: Trend) -> str:
+        """Return the name of a Trend Log."""
+        return self.name(trend.position) + TREND_SUFFIX
 
     def position_of_name(self, name: str) -> int | None:
         """Find a position by object name without a table of all names."""
@@ -166,6 +188,10 @@ class Catalogue:
             wire.OBJECT_ID: lambda i: b"\xc4" + ids[i].to_bytes(4, "big"),
             wire.OBJECT_NAME: lambda i: wire.character_string(self.name(i)),
         }
+        if shape.event is not None:
+            times, open_ = self.event_times, self.unacknowledged
+            entries[wire.EVENT_TIME_STAMPS] = lambda i: wire.time_stamps(times.get(i, NEVER))
+            entries[wire.ACKED_TRANSITIONS] = lambda i: wire.transition_bits(*_acknowledged(open_.get(i, NONE_OPEN)))
         if shape.object_type in COMMANDABLE:
             # with nothing commanded the meter's own value stands
             entries[wire.RELINQUISH_DEFAULT] = entries[wire.PRESENT_VALUE]
@@ -178,6 +204,10 @@ def _real_of(value: list[Shown]) -> Encoder:
     return lambda i: pack(tag, value[i])
 
 
+def _acknowledged(open_: tuple[bool, bool]) -> tuple[bool, bool, bool]:
+    return not open_[0], not open_[1], True
+
+
 def _ignore(_position: int) -> None:
     return
 
@@ -185,20 +215,25 @@ def _ignore(_position: int) -> None:
 class DeviceModel:
     """What one BACnet device (real or virtual) shows: its points by object id, its views and its own objects."""
 
-    def __init__(self, catalogue: Catalogue, instance: int, positions: Iterable[int]) -> None:
+    def __init__(self, catalogue: Catalogue, instance: int, positions: range) -> None:
         self.catalogue = catalogue
         self.object_id = DEVICE << 22 | instance
         ids = catalogue.object_ids
         self.by_object_id = {ids[position]: position for position in positions}
         # Object id -> number of the view in the catalogue.
         self.views: dict[int, int] = {}
+        # Object id -> number of the Trend Log in the catalogue.
+        at = [
+            bisect_left(catalogue.trends, end, key=attrgetter("position")) for end in (positions.start, positions.stop)
+        ]
+        self.trends = {TREND_LOG << 22 | catalogue.trends[n].instance: n for n in range(*at)}
         self.fixed_ids: list[int] = []
         self._list: bytes | None = None
 
     def object_list(self) -> bytes:
         """Return the Object_List array as octets, 5 per object; built once, dropped by `changed`."""
         if self._list is None:
-            ids = [*self.fixed_ids, *self.by_object_id, *self.views]
+            ids = [*self.fixed_ids, *self.by_object_id, *self.trends, *self.views]
             raw = struct.pack(f">{len(ids)}I", *ids)
             self._list = b"".join([b"\xc4" + raw[k : k + 4] for k in range(0, len(raw), 4)])
         return self._list
@@ -214,6 +249,7 @@ class DeviceModel:
         return (
             object_id == self.object_id
             or object_id in self.views
+            or object_id in self.trends
             or object_id in self.fixed_ids
             or object_id & wire.WILDCARD == wire.WILDCARD
         )

@@ -39,7 +39,7 @@ class ObjectType(enum.IntEnum):
         return self.name.lower().replace("_", "-")
 
 
-DEVICE, NOTIFICATION_CLASS, STRUCTURED_VIEW, NETWORK_PORT = 8, 15, 29, 56
+DEVICE, NOTIFICATION_CLASS, TREND_LOG, STRUCTURED_VIEW, NETWORK_PORT = 8, 15, 20, 29, 56
 REALS = frozenset({ObjectType.ANALOG_INPUT, ObjectType.ANALOG_OUTPUT})
 BINARIES = frozenset({ObjectType.BINARY_INPUT, ObjectType.BINARY_OUTPUT})
 MULTI_STATES = frozenset({ObjectType.MULTI_STATE_INPUT, ObjectType.MULTI_STATE_OUTPUT, ObjectType.MULTI_STATE_VALUE})
@@ -60,6 +60,23 @@ class Mode(enum.Enum):
     NORMAL = "normal"
     FOREIGN = "foreign"
     BBMD = "bbmd"
+
+
+class Intrinsic(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """
+    What the alarm service watches at the points of a shape, as properties of intrinsic reporting (clause 13.3), in the
+    unit shown. `told_by`: Notification Class. `is_fault`: the object stands for its whole meter, whose silence is told
+    as to-fault. `states`: numbers of a multi-state or binary value. Delays in seconds.
+    """
+
+    told_by: int
+    is_fault: bool = False
+    high: float | None = None
+    low: float | None = None
+    deadband: float = 0.0
+    states: tuple[int, ...] = ()
+    delay_s: int = 0
+    delay_normal_s: int = 0
 
 
 class Shape(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
@@ -84,12 +101,25 @@ class Shape(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unkno
     writable: bool = False
     low: float | None = None
     high: float | None = None
+    event: Intrinsic | None = None
+
+
+class Trend(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """
+    One Trend Log: what the bridge records of the point at `position`. `interval`: hundredths of a second, 0 = on
+    change. `size`: records kept at most.
+    """
+
+    position: int
+    instance: int
+    interval: int
+    size: int
 
 
 class View(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
     """
     One meter: `count` points from position `first`. `instance`: of its Structured View, or of its virtual device,
-    whose address on the virtual network is `mac`.
+    whose address on the virtual network is `mac`. `bearer`: position of the point that shows alarms of the whole meter.
     """
 
     device: str
@@ -97,6 +127,7 @@ class View(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknow
     instance: int
     first: int
     count: int
+    bearer: int
     mac: int = 0
 
 
@@ -170,6 +201,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     object_ids: bytes
     shape_of: bytes
     names: dict[int, str]
+    trends: tuple[Trend, ...] = ()
     recipients: tuple[AlarmRecipient, ...] = ()
     password: str = ""
     write_timeout_s: float = 5.0

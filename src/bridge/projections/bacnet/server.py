@@ -60,13 +60,13 @@ class Server:
         speaking, receiver, loop = _Speaking(), _Receiver(), asyncio.get_running_loop()
         engine = CovEngine(catalogue, loop.time, limits, speaking.may, loop.call_later)
         commands = Commands(catalogue, ctx.commands, ctx.clock, plan.write_timeout_s, refusals=ctx.refusals)
-        board = Board(catalogue, ctx.alarms)
+        board = Board(catalogue, ctx.alarms, ctx.clock.utc_ns)
         datagrams = Datagrams(receiver.received)
         self._plan = plan
         with contextlib.ExitStack() as opened:
             self._listening = await ctx.listeners.datagram(lambda: datagrams, plan.listener)
             opened.callback(self._listening.close)
-            core = CoreSide(board, ctx.alarms, ctx.refusals, ctx.clock)
+            core = CoreSide(board, ctx.alarms, ctx.history, ctx.refusals, ctx.clock)
             port, version_ = self._listening.port, own_version()
             stack = Stack(plan, port, version_, catalogue, engine, commands, ctx.counters, core)
             self.stack = speaking.stack = stack
@@ -93,9 +93,7 @@ class Server:
 
     async def _serve(self, stack: Stack, engine: CovEngine, counters: dict[str, int]) -> None:
         """Return when a client with the password wants a new start; the supervisor starts the worker again."""
-        restart = asyncio.Event()
-        for app in (stack.app, *stack.devices):
-            app.restart = restart
+        restart = stack.restart
         while not restart.is_set():
             engine.sweep()
             counters["subscriptions"] = len(engine.by_key)

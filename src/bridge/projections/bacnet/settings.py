@@ -44,7 +44,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """
     The first rule whose pattern matches decides; what it leaves out follows from the point.
 
-    `increment`: COV increment in the unit shown.
+    `increment`: COV increment in the unit shown. `trend`: false = no Trend Log, though the point is recorded.
     """
 
     match: str
@@ -52,6 +52,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     type: TypeWord | None = None
     increment: Increment | None = None
     writable: bool | None = None
+    trend: bool | None = None
 
 
 class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,6 +65,7 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     description: Text | None = None
     increment: Increment | None = None
     writable: bool | None = None
+    trend: bool | None = None
 
 
 class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,10 +1,14 @@
 """Which object a point is, and what the object says of it: from kind, role, meaning and unit."""
 
+import math
+
+from bridge.core.alarm import Watched
 from bridge.core.errors import ProjectionError
 from bridge.core.point import Kind, PointDef, Role
-from bridge.core.quantity import Direction
+from bridge.core.quantity import Direction, Quantity
 from bridge.core.rules import Rules
-from bridge.projections.bacnet.plan import BINARIES, MULTI_STATES, REALS, ObjectType, Shape
+from bridge.projections.bacnet.alarms import class_of_priority
+from bridge.projections.bacnet.plan import BINARIES, MULTI_STATES, REALS, Intrinsic, ObjectType, Shape
 from bridge.projections.bacnet.settings import Mapping, Override
 from bridge.projections.bacnet.units import units_of
 
@@ -27,6 +31,14 @@ _OUTPUTS = {
     (Kind.BINARY, Role.SETTING): ObjectType.BINARY_OUTPUT,
     (Kind.MULTISTATE, Role.COMMAND): ObjectType.MULTI_STATE_OUTPUT,
 }
+# Types that report events by themselves with what the alarm service knows: limits or alarm values. An Accumulator would
+# need pulses, an output a feedback (clauses 12.1, 12.7).
+_REPORTING = REALS | {
+    ObjectType.LARGE_ANALOG_VALUE,
+    ObjectType.BINARY_INPUT,
+    ObjectType.MULTI_STATE_INPUT,
+    ObjectType.MULTI_STATE_VALUE,
+}
 _POSSIBLE = {
     Kind.ANALOG: REALS | {ObjectType.LARGE_ANALOG_VALUE},
     Kind.ACCUMULATOR: frozenset({ObjectType.ACCUMULATOR, ObjectType.LARGE_ANALOG_VALUE}),
@@ -43,6 +55,12 @@ class Shaper:
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
         self._rules = Rules(mapping.rules)
+
+    def has_trend(self, point_id: str) -> bool:
+        """Tell whether a recorded point shows its records."""
+        rule = self._rules.find(point_id)
+        override = self._mapping.overrides.get(point_id, Override())
+        return bool(_first(override.trend, rule.trend if rule else None, True))
 
     def shape(self, definition: PointDef) -> Shape | None:
         """Return what the point looks like, None when it is not shown. Raises: ProjectionError."""
@@ -74,6 +92,34 @@ class Shaper:
             low=definition.low,
             high=definition.high,
         )
+
+
+def bears_alarms(shape: Shape, name: str) -> int:
+    """Rank a point as the one that shows alarms of its whole meter; the least is best."""
+    if name == Quantity.COMMUNICATION_STATUS.value:
+        return 0
+    return 1 if shape.object_type is ObjectType.ANALOG_INPUT else 2 if shape.object_type in _REPORTING else 3
+
+
+def reporting(shape: Shape, watched: Watched | None, silence: int | None) -> Intrinsic | None:
+    """
+    Return the intrinsic reporting of an object. `silence`: priority of the alarm that its meter does not answer, for
+    the object that shows it.
+    """
+    if shape.object_type not in _REPORTING or (watched is None and silence is None):
+        return None
+    watched = watched or Watched(0)
+    numbers = {code: number + 1 for number, code in enumerate(shape.codes)}
+    return Intrinsic(
+        told_by=class_of_priority(max(watched.priority, silence or 0)).instance,
+        is_fault=silence is not None,
+        high=None if watched.high is None else watched.high * shape.factor,
+        low=None if watched.low is None else watched.low * shape.factor,
+        deadband=watched.deadband * shape.factor,
+        states=tuple(numbers.get(state, 0) for state in watched.states) if numbers else watched.states,
+        delay_s=math.ceil(watched.delay_s),
+        delay_normal_s=math.ceil(watched.delay_normal_s),
+    )
 
 
 def type_of(definition: PointDef) -> ObjectType:

@@ -1,15 +1,18 @@
 """BACnet application-layer encodings of the read path (ANSI/ASHRAE 135-2020, clause 20.2)."""
 
 import struct
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 # Property identifiers, clause 21.
 DESCRIPTION, EVENT_STATE, OBJECT_ID, OBJECT_LIST, OBJECT_NAME, OBJECT_TYPE = 28, 36, 75, 76, 77, 79
 OUT_OF_SERVICE, PRESENT_VALUE, RELIABILITY, STATUS_FLAGS, PROPERTY_LIST = 81, 85, 103, 111, 371
+EVENT_TIME_STAMPS, ACKED_TRANSITIONS = 130, 0
+LOG_BUFFER, RECORD_COUNT, TOTAL_RECORD_COUNT = 131, 141, 145
 COV_INCREMENT, ALL, OPTIONAL, REQUIRED = 22, 8, 80, 105
 PRIORITY_ARRAY, RELINQUISH_DEFAULT, CURRENT_COMMAND_PRIORITY = 87, 104, 431
 # Services, clause 21.
-SUBSCRIBE_COV, READ_PROPERTY, READ_PROPERTY_MULTIPLE, SUBSCRIBE_COV_PROPERTY = 5, 12, 14, 28
+SUBSCRIBE_COV, READ_PROPERTY, READ_PROPERTY_MULTIPLE, READ_RANGE, SUBSCRIBE_COV_PROPERTY = 5, 12, 14, 26, 28
 # Error class and code pairs as they stand in an Error PDU or a propertyAccessError.
 UNKNOWN_OBJECT = b"\x91\x01\x91\x1f"
 UNKNOWN_PROPERTY = b"\x91\x02\x91\x20"
@@ -90,5 +93,29 @@ def date_time(utc_ns: int) -> bytes:
         return UNSPECIFIED_TIME
     if not 1900 <= at.year <= 2154:
         return UNSPECIFIED_TIME
+    return _date_and_time(at)
+
+
+def local_date_time(utc_ns: int) -> bytes:
+    """As `date_time`, on the device's own clock, which is local time; unspecified for 0."""
+    return (
+        _date_and_time(datetime.fromtimestamp(utc_ns // 10**9, UTC).astimezone(), utc_ns)
+        if utc_ns
+        else UNSPECIFIED_TIME
+    )
+
+
+def time_stamps(utc_ns: Iterable[int]) -> bytes:
+    """Encode BACnetTimeStamps of the choice dateTime (clause 21)."""
+    return b"".join([b"\x2e%b\x2f" % local_date_time(each) for each in utc_ns])
+
+
+def transition_bits(to_offnormal: bool, to_fault: bool, to_normal: bool) -> bytes:
+    """Encode BACnetEventTransitionBits."""
+    return bytes((0x82, 5, to_offnormal << 7 | to_fault << 6 | to_normal << 5))
+
+
+def _date_and_time(at: datetime, ns: int | None = None) -> bytes:
+    hundredths = at.microsecond // 10_000 if ns is None else ns % 10**9 // 10**7
     date = bytes((0xA4, at.year - 1900, at.month, at.day, at.isoweekday()))
-    return date + bytes((0xB4, at.hour, at.minute, at.second, at.microsecond // 10_000))
+    return date + bytes((0xB4, at.hour, at.minute, at.second, hundredths))

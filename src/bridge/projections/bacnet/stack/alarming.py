@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from bacpypes3.apdu import (
@@ -14,39 +13,43 @@ from bacpypes3.apdu import (
     UnconfirmedEventNotificationRequest,
 )
 from bacpypes3.basetypes import (
-    DateTime,
     Destination,
     DeviceAddress,
     EventTransitionBits,
     GetAlarmSummaryAlarmSummary,
     GetEventInformationEventSummary,
     NotificationParameters,
+    NotificationParametersChangeOfReliabilityType,
     NotificationParametersChangeOfState,
+    NotificationParametersDoubleOutOfRangeType,
     NotificationParametersOutOfRange,
     PropertyStates,
     Recipient,
-    TimeStamp,
 )
 from bacpypes3.constructeddata import ListOf
 from bacpypes3.errors import ExecutionError
 from bacpypes3.object import NotificationClassObject
 from bacpypes3.pdu import IPv4Address
-from bacpypes3.primitivedata import Date, Time
+from bacpypes3.primitivedata import Time
 
 from bridge.core.alarm import AlarmPort
 from bridge.core.clock import Clock
 from bridge.core.command import Origin, Outcome
 from bridge.projections.bacnet import wire
 from bridge.projections.bacnet.alarms import (
+    LIMITED,
     Board,
     Change,
     NotificationClass,
     Transition,
     class_of,
+    is_silence,
     is_unacknowledged,
 )
-from bridge.projections.bacnet.plan import BINARIES, REALS, AlarmRecipient
-from bridge.projections.bacnet.stack.objects import PointObject, identifier
+from bridge.projections.bacnet.model import NEVER, NONE_OPEN
+from bridge.projections.bacnet.plan import BINARIES, MULTI_STATES, REALS, AlarmRecipient
+from bridge.projections.bacnet.stack.objects import PointObject, acknowledged, enabled, identifier, stamps, time_stamp
+from bridge.projections.bacnet.values import RELIABILITY_OF
 
 # Summaries in one GetEventInformation reply: they fit 1476 octets; the client asks for the rest.
 _PAGE = 15
@@ -56,7 +59,7 @@ UNDER_WAY_MOST = 64
 _GIVE_UP_S = 20.0
 _ALWAYS = EventTransitionBits([1, 1, 1])
 # Clause 21: BACnetEventType and BACnetNotifyType.
-_CHANGE_OF_STATE, _OUT_OF_RANGE = 1, 5
+_CHANGE_OF_STATE, _OUT_OF_RANGE, _DOUBLE_OUT_OF_RANGE, _CHANGE_OF_RELIABILITY = 1, 5, 14, 19
 _ALARM, _ACK_NOTIFICATION = 0, 2
 
 
@@ -104,21 +107,20 @@ class Alarming:
         )
 
     def _summary(self, position: int) -> Any:
-        alarm = self.board.at(position)[-1]
-        told_by = class_of(alarm)
+        told_by = self.board.class_at(position)
+        event = self.model.catalogue.points[position].shape.event
         return GetEventInformationEventSummary(
             objectIdentifier=identifier(self.model.catalogue.object_ids[position]),
             eventState=int(self.model.catalogue.event_state[position]),
             acknowledgedTransitions=self._acknowledged(position),
-            eventTimeStamps=[_stamp(alarm.start_ns), _stamp(0), _stamp(alarm.end_ns)],
+            eventTimeStamps=stamps(self.model.catalogue.event_times.get(position, NEVER)),
             notifyType=_ALARM,
-            eventEnable=_ALWAYS,
+            eventEnable=_ALWAYS if event is None else enabled(event),
             eventPriorities=[told_by.off, told_by.off, told_by.normal],
         )
 
     def _acknowledged(self, position: int) -> Any:
-        waiting = any(is_unacknowledged(alarm) for alarm in self.board.at(position))
-        return EventTransitionBits([int(not waiting), 1, 1])
+        return acknowledged(self.model.catalogue.unacknowledged.get(position, NONE_OPEN))
 
     async def do_GetAlarmSummaryRequest(self, apdu: Any) -> None:
         """Tell of the objects in alarm (clause 13.10)."""
@@ -197,7 +199,7 @@ class Alarming:
             processIdentifier=recipient.process,
             initiatingDeviceIdentifier=self.device_object.objectIdentifier,
             eventObjectIdentifier=identifier(self.model.catalogue.object_ids[change.position]),
-            timeStamp=_stamp(at_ns),
+            timeStamp=time_stamp(at_ns),
             notificationClass=told_by.instance,
             priority=told_by.normal if is_end else told_by.off,
             eventType=event_type,
@@ -210,18 +212,31 @@ class Alarming:
 
     def _values(self, change: Change) -> tuple[int, Any]:
         catalogue, position = self.model.catalogue, change.position
-        nibble = catalogue.flags(position)
+        nibble, shape = catalogue.flags(position), catalogue.points[position].shape
         flags = [nibble >> 3 & 1, nibble >> 2 & 1, nibble >> 1 & 1, nibble & 1]
-        shown, kind = catalogue.value[position], catalogue.points[position].shape.object_type
-        if kind in REALS and change.alarm.limit is not None:
-            values = NotificationParametersOutOfRange(
+        shown, kind = catalogue.value[position], shape.object_type
+        if is_silence(change.alarm):
+            values = NotificationParametersChangeOfReliabilityType(
+                reliability=RELIABILITY_OF[catalogue.condition[position]], statusFlags=flags, propertyValues=[]
+            )
+            return _CHANGE_OF_RELIABILITY, NotificationParameters(changeOfReliability=values)
+        if kind in LIMITED and change.alarm.limit is not None:
+            double = kind not in REALS
+            made = NotificationParametersDoubleOutOfRangeType if double else NotificationParametersOutOfRange
+            values = made(
                 exceedingValue=float(shown),
                 statusFlags=flags,
-                deadband=0.0,
-                exceededLimit=change.alarm.limit,
+                deadband=0.0 if shape.event is None else shape.event.deadband,
+                exceededLimit=change.alarm.limit * shape.factor,
             )
+            if double:
+                return _DOUBLE_OUT_OF_RANGE, NotificationParameters(doubleOutOfRange=values)
             return _OUT_OF_RANGE, NotificationParameters(outOfRange=values)
-        state = PropertyStates(binaryValue=int(shown)) if kind in BINARIES else PropertyStates(state=int(change.after))
+        state = PropertyStates(state=int(change.after))
+        if kind in BINARIES:
+            state = PropertyStates(binaryValue=int(shown))
+        elif kind in MULTI_STATES:
+            state = PropertyStates(unsignedValue=int(shown))
         values = NotificationParametersChangeOfState(newState=state, statusFlags=flags)
         return _CHANGE_OF_STATE, NotificationParameters(changeOfState=values)
 
@@ -254,20 +269,6 @@ def notification_class(told_by: NotificationClass, recipients: Sequence[AlarmRec
     )
 
 
-def _stamp(utc_ns: int) -> Any:
-    date, time = _parts(utc_ns)
-    return TimeStamp(dateTime=DateTime(date=Date(date), time=Time(time)))
-
-
 def _same(given: Any, utc_ns: int) -> bool:
-    return (tuple(given.date), tuple(given.time)) == _parts(utc_ns)
-
-
-def _parts(utc_ns: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Date and time on the device's own clock, which is local time; unspecified for 0."""
-    if not utc_ns:
-        octets = wire.UNSPECIFIED_TIME
-        return tuple(octets[1:5]), tuple(octets[6:10])
-    at = datetime.fromtimestamp(utc_ns // 10**9, UTC).astimezone()
-    hundredths = utc_ns % 10**9 // 10**7
-    return (at.year - 1900, at.month, at.day, at.isoweekday()), (at.hour, at.minute, at.second, hundredths)
+    octets = wire.local_date_time(utc_ns)
+    return (tuple(given.date), tuple(given.time)) == (tuple(octets[1:5]), tuple(octets[6:10]))

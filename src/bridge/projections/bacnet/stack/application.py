@@ -20,8 +20,16 @@ from bacpypes3.apdu import (
     unconfirmed_request_types,
 )
 from bacpypes3.app import Application
-from bacpypes3.basetypes import DeviceObjectReference, EventState, PropertyIdentifier, Reliability, ServicesSupported
+from bacpypes3.basetypes import (
+    DeviceObjectReference,
+    EventState,
+    PropertyIdentifier,
+    Reliability,
+    ServicesSupported,
+    TimeStamp,
+)
 from bacpypes3.comm import bind
+from bacpypes3.constructeddata import ArrayOf
 from bacpypes3.local.device import DeviceObject as StockDevice
 from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElement
 from bacpypes3.pdu import GlobalBroadcast
@@ -29,14 +37,15 @@ from bacpypes3.pdu import GlobalBroadcast
 from bridge.projections.bacnet import wire
 from bridge.projections.bacnet.commands import Commands
 from bridge.projections.bacnet.cov import CovEngine
-from bridge.projections.bacnet.model import Definition, DeviceModel
-from bridge.projections.bacnet.plan import COMMANDABLE, DEVICE, STRUCTURED_VIEW
+from bridge.projections.bacnet.model import NEVER, NONE_OPEN, TREND_SUFFIX, Definition, DeviceModel
+from bridge.projections.bacnet.plan import COMMANDABLE, DEVICE, STRUCTURED_VIEW, TREND_LOG
 from bridge.projections.bacnet.reads import Reads
 from bridge.projections.bacnet.stack import objects
 from bridge.projections.bacnet.stack.alarming import Alarming
 from bridge.projections.bacnet.stack.managing import Management
 from bridge.projections.bacnet.stack.subscribing import Subscribing
 from bridge.projections.bacnet.stack.transactions import ServicePoint
+from bridge.projections.bacnet.stack.trending import Trending
 from bridge.projections.bacnet.stack.writing import Writing
 from bridge.projections.bacnet.values import RELIABILITY_OF
 
@@ -45,7 +54,6 @@ _log = logging.getLogger("bridge.bacnet")
 BUILT_MOST = 256
 # Handlers the library's application has that are no service this device executes.
 _NOT_EXECUTED = (
-    "ReadRangeRequest",
     "IAmRequest",
     "IHaveRequest",
     "ConfirmedCOVNotificationRequest",
@@ -60,7 +68,7 @@ def _has(obj: Any, name: str) -> bool:
     return inspect.getattr_static(obj, name, None) is not None
 
 
-class DeviceApplication(Writing, Subscribing, Alarming, Management, Application):
+class DeviceApplication(Writing, Subscribing, Alarming, Trending, Management, Application):
     """One device. Its own objects live in the library's dictionaries; points live in the model."""
 
     model: DeviceModel
@@ -87,7 +95,7 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
         app = cls()
         app.model, app.engine, app.commands, app.counters = model, engine, commands, counters
         app.reads = Reads(model, app._seal, app)
-        app.built = OrderedDict()
+        app.built, app._recorders = OrderedDict(), {}
         app._telling = set()
         app.asap = ServicePoint(device, app.device_info_cache)
         app.asap.reader = app.reads.answer
@@ -132,6 +140,9 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
         view = self.model.views.get(object_id)
         if view is not None:
             return self._view(object_id, view)
+        trend = self.model.trends.get(object_id)
+        if trend is not None:
+            return self.built.get(~object_id) or self._keep(~object_id, self.trend_log(trend))
         position = self.model.by_object_id.get(object_id)
         return None if position is None else self._point(position)
 
@@ -149,6 +160,9 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
         if position is not None:
             object_id = catalogue.object_ids[position]
             return object_id if self.model.by_object_id.get(object_id) == position else None
+        if name.endswith(TREND_SUFFIX):
+            position = catalogue.position_of_name(name.removesuffix(TREND_SUFFIX))
+            return next((i for i, n in self.model.trends.items() if catalogue.trends[n].position == position), None)
         return next((i for i, view in self.model.views.items() if catalogue.views[view].device == name), None)
 
     def _keep(self, key: int, obj: Any) -> Any:
@@ -172,6 +186,9 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
             objects.command(obj, shape.object_type, self.commands.slots(position))
         live["reliability"] = Reliability(RELIABILITY_OF[catalogue.condition[position]])
         live["eventState"] = EventState(catalogue.event_state[position])
+        if shape.event is not None:
+            live["ackedTransitions"] = objects.acknowledged(catalogue.unacknowledged.get(position, NONE_OPEN))
+            live["eventTimeStamps"] = ArrayOf(TimeStamp)(objects.stamps(catalogue.event_times.get(position, NEVER)))
         live["outOfService"] = obj._elements["outOfService"](catalogue.out_of_service[position])
         return obj
 
@@ -274,6 +291,7 @@ class DeviceApplication(Writing, Subscribing, Alarming, Management, Application)
         if not self._types:
             points = {i >> 22 for i in self.model.by_object_id}
             views = {STRUCTURED_VIEW} if self.model.views else set()
+            views |= {TREND_LOG} if self.model.trends else set()
             self._types = points | views | {int(t) for t, _ in self.objectIdentifier}
         return self._types
 

@@ -1,5 +1,7 @@
 """The whole stack of a plan: the device or the router with its virtual devices, and the front before them."""
 
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,7 @@ from bacpypes3.vlan import VirtualNetwork
 
 from bridge.core.alarm import AlarmPort
 from bridge.core.clock import Clock
+from bridge.core.history import HistoryPort
 from bridge.core.ports import RefusalSink
 from bridge.projections.bacnet.alarms import CLASSES, Board, Change
 from bridge.projections.bacnet.commands import Commands
@@ -16,9 +19,11 @@ from bridge.projections.bacnet.cov import CovEngine
 from bridge.projections.bacnet.front import Front, Peer
 from bridge.projections.bacnet.model import Catalogue, DeviceModel
 from bridge.projections.bacnet.plan import DEVICE, NETWORK_PORT, STRUCTURED_VIEW, Identity, Layout, Mode, Plan, View
+from bridge.projections.bacnet.reads import Reads
 from bridge.projections.bacnet.stack.alarming import notification_class
 from bridge.projections.bacnet.stack.application import DeviceApplication
 from bridge.projections.bacnet.stack.link import GuardedServer, link_layer
+from bridge.projections.bacnet.stack.meters import MeterNetwork
 from bridge.projections.bacnet.stack.objects import OurDevice, OurNetworkPort
 
 _MODES = {Mode.NORMAL: IPMode.normal, Mode.FOREIGN: IPMode.foreign, Mode.BBMD: IPMode.bbmd}
@@ -35,6 +40,7 @@ class CoreSide:
 
     board: Board
     port: AlarmPort
+    history: HistoryPort
     refusals: RefusalSink
     clock: Clock
 
@@ -56,28 +62,47 @@ class Stack:
         self._plan, self._version = plan, version
         self._parts = (engine, commands, counters)
         self._core = core
+        # Set when a client with the password wants the worker started anew.
+        self.restart = asyncio.Event()
         self._catalogue = catalogue
         network = plan.network
         address = IPv4Address(f"{plan.listener.bind}/{network.prefix}:{port}")
         broadcast: Peer | None = (network.broadcast, port) if network.broadcast else None
         self.server = GuardedServer(address, broadcast, counters)
         one = plan.layout is Layout.ONE_DEVICE
-        positions = range(len(catalogue.points)) if one else ()
-        model = DeviceModel(catalogue, plan.identity.instance, positions)
+        model = DeviceModel(catalogue, plan.identity.instance, range(len(catalogue.points) if one else 0))
         if one:
             model.views = {STRUCTURED_VIEW << 22 | view.instance: n for n, view in enumerate(plan.views)}
         self.app = self._compose(model, plan.identity, [])
         self.link = link_layer(network, address, self.server)
         self.app.add_port(self._port_object(address), self.link, address)
         self.front = Front(self.app.reads, engine, self.app.is_silent, self.server.pass_on, counters)
-        self.devices: list[DeviceApplication] = []
-        self._network: Any = None
+        # Composed so far, by the first position of their points.
+        self._devices: dict[int, DeviceApplication] = {}
+        self._send: Any = None
+        self.network: MeterNetwork | None = None
         if not one:
-            self._network = VirtualNetwork(_VIRTUAL_NAME)
+            router = _ROUTER_MAC.to_bytes(_MAC_OCTETS, "big")
+            vendor_id = plan.identity.vendor_id
+            self.network = MeterNetwork(_VIRTUAL_NAME, catalogue, self._add, vendor_id, router)
             self.app.add_object(self._virtual_port(2, _ROUTER_MAC))
             self.app.own_changed()
             for view in plan.views:
-                self._add(view)
+                self.network.expect(view.mac.to_bytes(_MAC_OCTETS, "big"), view)
+            self.front.find = self._find
+
+    @property
+    def devices(self) -> Sequence[DeviceApplication]:
+        """The virtual devices that somebody has asked for."""
+        return list(self._devices.values())
+
+    def _find(self, route: bytes) -> tuple[Reads, Callable[[], bool]] | None:
+        """Compose the device a request is routed to; None for one that is not there."""
+        net = self._plan.network.virtual_number.to_bytes(2, "big")
+        if self.network is None or route[:3] != net + bytes((_MAC_OCTETS,)):
+            return None
+        self.network.wake(route[3:])
+        return self.front.virtual.get(route)
 
     def may_initiate(self) -> bool:
         """Tell whether DeviceCommunicationControl lets us speak unasked."""
@@ -85,7 +110,13 @@ class Stack:
 
     def _is_own(self, source: Any) -> bool:
         """A virtual device's broadcasts reach its brothers and the router."""
-        return not isinstance(source, IPv4Address) or self.server.is_own(source.addrTuple)
+        if isinstance(source, IPv4Address):
+            return self.server.is_own(source.addrTuple)
+        network, address = self._plan.network, bytes(source.addrAddr or b"")
+        if source.addrNet is None or (network.virtual_number and source.addrNet == network.virtual_number):
+            return True
+        host, port = ".".join(map(str, address[:4])), int.from_bytes(address[4:], "big")
+        return bool(source.addrNet == network.number and len(address) == 6 and self.server.is_own((host, port)))
 
     def announce(self) -> None:
         """Say that we are there, where broadcasts go anywhere."""
@@ -94,15 +125,17 @@ class Stack:
 
     def connect(self, send: Any) -> None:
         """Give every layer the way out."""
-        self.server.send = self.front.send = send
-        network = self._plan.network
-        for app in (self.app, *self.devices):
-            app.send, app.direct_net = send, network.number if app.npdu_source else None
+        self.server.send = self.front.send = self._send = send
+        self.app.send = send
 
     def tell(self, change: Change) -> None:
         """Let the device that shows an alarm tell of it."""
-        for app in (self.app, *self.devices):
-            app.tell(change)
+        if self.network is None:
+            self.app.tell(change)
+        elif self._plan.recipients:
+            view = next(v for v in self._plan.views if v.first <= change.position < v.first + v.count)
+            self.network.wake(view.mac.to_bytes(_MAC_OCTETS, "big"))
+            self._devices[view.first].tell(change)
 
     def close(self) -> None:
         """Stop the library's timers."""
@@ -112,7 +145,7 @@ class Stack:
         stop = getattr(self.link, "stop", None) or getattr(self.link, "unregister", None)
         if stop is not None:
             stop()
-        if self._network is not None:
+        if self.network is not None:
             # the library keeps every network by name
             VirtualNetwork._networks.pop(_VIRTUAL_NAME, None)
 
@@ -133,9 +166,10 @@ class Stack:
         )
         classes = [notification_class(each, self._plan.recipients) for each in CLASSES]
         app = DeviceApplication.compose(model, *self._parts, [device, *classes, *ports])
-        app.password = self._plan.password
+        app.password, app.restart = self._plan.password, self.restart
         app.is_own = self._is_own
         app.board, app.alarm_port, app.clock = self._core.board, self._core.port, self._core.clock
+        app.history = self._core.history
         app.recipients, app.refusals = self._plan.recipients, self._core.refusals
         app.ack_timeout_ns = round(self._plan.write_timeout_s * 1e9)
         return app
@@ -156,8 +190,9 @@ class Stack:
         app = self._compose(model, own, [self._virtual_port(1, view.mac)])
         net = self._plan.network.virtual_number.to_bytes(2, "big")
         app.npdu_source = net + bytes((_MAC_OCTETS,)) + view.mac.to_bytes(_MAC_OCTETS, "big")
+        app.send, app.direct_net = self._send, self._plan.network.number
         self.front.virtual[app.npdu_source] = (app.reads, app.is_silent)
-        self.devices.append(app)
+        self._devices[view.first] = app
 
     def _port_object(self, address: Any) -> Any:
         network = self._plan.network

@@ -5,19 +5,23 @@ A prototype per shape also yields the octets of what never changes (`entries_of`
 """
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from bacpypes3.basetypes import (
     DateTime,
     DeviceStatus,
+    EventTransitionBits,
+    LimitEnable,
     ObjectTypesSupported,
     Prescale,
     PriorityArray,
     PriorityValue,
     PropertyIdentifier,
     Scale,
+    TimeStamp,
 )
-from bacpypes3.constructeddata import ArrayOf
+from bacpypes3.constructeddata import ArrayOf, ListOf
 from bacpypes3.local.device import DeviceObject as StockDevice
 from bacpypes3.local.networkport import NetworkPortObject
 from bacpypes3.local.object import Object as StockLocal
@@ -35,11 +39,11 @@ from bacpypes3.object import (
     MultiStateValueObject,
     StructuredViewObject,
 )
-from bacpypes3.primitivedata import Date, ObjectIdentifier, Time
+from bacpypes3.primitivedata import Date, ObjectIdentifier, Time, Unsigned
 
 from bridge.projections.bacnet import wire
-from bridge.projections.bacnet.model import Entry
-from bridge.projections.bacnet.plan import BINARIES, COMMANDABLE, MULTI_STATES, REALS, ObjectType, Shape
+from bridge.projections.bacnet.model import NEVER, NONE_OPEN, Entry
+from bridge.projections.bacnet.plan import BINARIES, COMMANDABLE, MULTI_STATES, REALS, Intrinsic, ObjectType, Shape
 from bridge.projections.bacnet.values import Shown
 
 # Clause 12.1.1.4: these four never stand in Property_List.
@@ -168,6 +172,8 @@ def build(shape: Shape, object_id: int, name: str) -> Any:
         more["numberOfStates"], more["stateText"] = len(shape.texts), list(shape.texts)
     if kind is ObjectType.DATETIME_VALUE:
         more["isUTC"] = True
+    if shape.event is not None:
+        more |= _reporting(shape, shape.event)
     obj = _CLASSES[kind](
         objectIdentifier=identifier(object_id),
         objectName=name,
@@ -183,6 +189,51 @@ def build(shape: Shape, object_id: int, name: str) -> Any:
     if kind in COMMANDABLE:
         command(obj, kind, {})
     return obj
+
+
+def _reporting(shape: Shape, event: Intrinsic) -> dict[str, Any]:
+    """Return the properties of intrinsic reporting (clause 13.3) as the alarm service of the bridge has them."""
+    more: dict[str, Any] = {
+        "eventDetectionEnable": True,
+        "notificationClass": event.told_by,
+        "eventEnable": enabled(event),
+        "ackedTransitions": acknowledged(NONE_OPEN),
+        "notifyType": "alarm",
+        "eventTimeStamps": ArrayOf(TimeStamp)(stamps(NEVER)),
+        "timeDelay": event.delay_s,
+        "timeDelayNormal": event.delay_normal_s,
+    }
+    kind = shape.object_type
+    if kind in BINARIES:
+        more["alarmValue"] = event.states[-1] if event.states else 1
+    elif kind in MULTI_STATES:
+        more["alarmValues"] = ListOf(Unsigned)([Unsigned(state) for state in event.states])
+    else:
+        more["limitEnable"] = LimitEnable([int(event.low is not None), int(event.high is not None)])
+        more["lowLimit"], more["highLimit"] = event.low or 0.0, event.high or 0.0
+        more["deadband"] = event.deadband
+    return more
+
+
+def enabled(event: Intrinsic) -> Any:
+    """Return Event_Enable: faults are told for the meter as a whole, by one of its objects."""
+    return EventTransitionBits([1, int(event.is_fault), 1])
+
+
+def acknowledged(open_: tuple[bool, bool]) -> Any:
+    """Return Acked_Transitions."""
+    return EventTransitionBits([int(not open_[0]), int(not open_[1]), 1])
+
+
+def stamps(utc_ns: Iterable[int]) -> list[Any]:
+    """Return Event_Time_Stamps."""
+    return [time_stamp(each) for each in utc_ns]
+
+
+def time_stamp(utc_ns: int) -> Any:
+    """Return a date and a time on the device's own clock; unspecified for 0."""
+    octets = wire.local_date_time(utc_ns)
+    return TimeStamp(dateTime=DateTime(date=Date(tuple(octets[1:5])), time=Time(tuple(octets[6:10]))))
 
 
 def show(obj: Any, kind: ObjectType, value: Shown) -> None:

@@ -36,6 +36,8 @@ from bridge.projections.bacnet.reads import COMPLEX_ACK, Answer
 
 # Requests being served at once; one more gets an Abort. Most are answered before the next comes.
 TRANSACTIONS_MOST = 128
+# Segments of a reply to a client that does not say how many it takes.
+SEGMENTS_MOST = 64
 # ComplexACK header: type, invoke id, service; segmented adds sequence number and window.
 HEADER, SEGMENT_HEADER = 3, 5
 
@@ -189,6 +191,16 @@ class ServicePoint(ApplicationServiceAccessPoint):
     # Told of every request for a service of CHANGING: peer, service, reason.
     refused: Callable[[object, str, str], None] | None = None
     acknowledged: Acknowledged | None = None
+
+    def room_for(self, apdu: Any) -> int:
+        """Return how many octets the client of a request under way takes in reply."""
+        for transaction in self.serverTransactions:
+            if transaction.invokeID == apdu.apduInvokeID and transaction.pdu_address == apdu.pduSource:
+                limit = int(transaction.maxApduLengthAccepted)
+                if not transaction.segmented_response_accepted:
+                    return limit - HEADER
+                return (limit - SEGMENT_HEADER) * (transaction.maxSegmentsAccepted or SEGMENTS_MOST)
+        return 0
 
     async def confirmation(self, pdu: Any) -> None:
         """Put our transaction where the stock method will find it; refuse what has no valid header."""
