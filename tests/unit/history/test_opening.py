@@ -217,7 +217,7 @@ def test_a_file_that_vanished_without_a_copy_is_not_taken_for_a_first_start(tmp_
         assert (opened.damage, database.events()) == ("the file is missing", [])
 
 
-@pytest.mark.parametrize("head", [b"", b"no head", b"9" * 51, os.urandom(51)])
+@pytest.mark.parametrize("head", [b"", b"no head", b"9" * 51, os.urandom(51)], ids=["empty", "text", "digits", "noise"])
 def test_a_damaged_note_of_how_far_it_had_come_accuses_nobody(tmp_path: Path, head: bytes) -> None:
     filled(tmp_path)
     (tmp_path / HEAD).write_bytes(head)
