@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.history import EVENTS_MOST, PAGE_MOST, HistoryPage, RecordPage
-from bridge.core.point import PointDef, Sample
+from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.ports import PointReader
 from bridge.core.quality import Quality
 from bridge.history.database import TABLES, Access, Database
@@ -45,7 +45,7 @@ class Past:
         path, definition, failure = self._place(index)
         if path is None or definition is None:
             return RecordPage(failure=failure)
-        table = "profile" if counts_up(definition) else "sample"
+        table = "profile" if definition.kind is Kind.ACCUMULATOR else "sample"
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
@@ -88,7 +88,7 @@ class Past:
         with Database(path, access=Access.READ) as database:
             found = database.numbered(table, point, first, most, since_ns)
             if table == "profile" and found.newest < found.oldest:
-                # an index that the bridge adds up has no load profile; it is recorded as any other value
+                # an energy that is no index, or that the bridge adds up, is recorded as any other value
                 table, found = "sample", database.numbered("sample", point, first, most, since_ns)
         value, quality = TABLES[table].index("count" if table == "profile" else "value"), TABLES[table].index("quality")
         rows: list[tuple[Any, ...]] = [cells if sound else (*cells[:2], *[None] * 4, 0) for cells, sound in found.rows]
