@@ -176,7 +176,7 @@ def test_the_security_report_says_what_protects_what_and_nothing_secret(bridge: 
     told = bridge.cli("security", str(bridge.site), "--json")
     report = yaml.safe_load(told.stdout)
 
-    assert report["listeners"][0]["tls"] == "with client certificates"
+    assert report["listeners"][0]["tls"] == "with client certificates, revocable"
     assert {"point": "landlord.active_energy_import"} in report["locked"]
     assert {"point": "landlord.modbus_address", "right": "communication"} in report["writable"]
     assert report["rules"][0]["match"] == "landlord.demand_interval"
