@@ -172,6 +172,37 @@ async def cost_of_changes(supervisor: Supervisor, store: PointStore, seq: int) -
     return cpu_s(supervisor) - before
 
 
+# BARS I1: found by the fuzz; two thousand million Nulls in 10 bytes took the worker and its memory
+async def test_an_array_longer_than_its_message_is_refused_at_once(tmp_path: Path) -> None:
+    def attempt(port: int) -> str:
+        with RawClient(port) as client:
+            client.session()
+            call = ua.CallRequest()
+            call.Parameters.MethodsToCall = [
+                ua.CallMethodRequest(ua.NodeId("m1", 2), ua.NodeId(9111), [ua.Variant(b"x", ua.VariantType.ByteString)])
+            ]
+            body = client.encoded(call)
+            scalar = b"\x0f\x01\x00\x00\x00x"
+            assert body.endswith(scalar)
+            # Null, the array bit, 2**31 - 1
+            client.send(body[: -len(scalar)] + b"\x80\xff\xff\xff\x7f")
+            try:
+                client.receive()
+            except Closed:
+                return "closed"
+        return "answered"
+
+    async with running(store_of(FACTS), [spec_of(FACTS, PORT, tmp_path)]) as supervisor:
+        before = rss(supervisor)
+        ended = await asyncio.to_thread(attempt, PORT)
+        await asyncio.to_thread(served_within_s, PORT)
+        grown, starts = rss(supervisor) - before, status(supervisor, "opcua").starts
+
+    assert ended in ("closed", "answered")
+    assert starts == 1
+    assert grown <= 2 * MB
+
+
 # page, defect 5; issue 9: "100 aborted clients leave memory and write cost as they were"
 async def test_a_hundred_aborted_clients_leave_nothing_behind(tmp_path: Path) -> None:
     store = store_of(FACTS)

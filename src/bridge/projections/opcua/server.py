@@ -18,6 +18,7 @@ from bridge.core.ports import Listening, Projection, ProjectionContext
 from bridge.projections.opcua import capabilities, probe
 from bridge.projections.opcua.attributes import Attributes
 from bridge.projections.opcua.binary import ticks
+from bridge.projections.opcua.bounds import bound_arrays
 from bridge.projections.opcua.channel import Channel
 from bridge.projections.opcua.commands import Commands
 from bridge.projections.opcua.conditions import Conditions, Powers
@@ -114,6 +115,7 @@ class Server:
 
 async def _library(ctx: ProjectionContext, plan: Plan, model: Model, image: Image) -> tuple[Library, BinaryServer]:
     """Return the library's server, told everything but the port. Raises: OSError."""
+    bound_arrays()
     folder, limits = Path(ctx.state_dir), plan.limits
     users = Users(plan, ctx.clock, ctx.counters)
     inner = LazyServer(folder, users)
