@@ -73,8 +73,9 @@ class IedServer:
             self._listeners.install(self._handle)
             watched = Watched(model)
             self.updates = Updates(
-                library, self._handle, self._model, points, self._listeners, watched, config.deadbands, desk.utc_ns
-            )
+                library, self._handle, self._model, points, self._listeners, watched, config.deadbands, desk.utc_ns,
+                desk.report,
+            )  # fmt: skip
         except BaseException:
             self.close()
             raise
