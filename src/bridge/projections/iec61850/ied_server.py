@@ -28,6 +28,12 @@ LOOPBACK: Final = "127.0.0.1"
 LIBRARY_CLIENTS: Final = 5
 
 
+# Bytes that a member of a report takes at most: a text of 255 octets with its quality, time, reason and lengths.
+_MEMBER_BYTES: Final = 320
+# Of a block whose client is there: what happens while one report is on its way. The library's default is 65,536.
+_UNBUFFERED_BYTES: Final = 16_384
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     vendor: str
@@ -120,7 +126,10 @@ class IedServer:
         try:
             library.IedServerConfig_setEdition(options, EDITION_ORDINAL)
             library.IedServerConfig_setMaxMmsConnections(options, config.max_clients)
-            library.IedServerConfig_setReportBufferSize(options, config.report_buffer_bytes)
+            # the library passes over a report that does not fit, and says nothing
+            whole = self._model.members_most * _MEMBER_BYTES
+            library.IedServerConfig_setReportBufferSize(options, max(config.report_buffer_bytes, whole))
+            library.IedServerConfig_setReportBufferSizeForURCBs(options, max(_UNBUFFERED_BYTES, whole))
             # Any client could otherwise set and delete files, and reach the use-after-free of issue 596.
             library.IedServerConfig_enableFileService(options, False)
             library.IedServerConfig_enableDynamicDataSetService(options, False)

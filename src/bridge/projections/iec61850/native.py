@@ -67,6 +67,11 @@ class DynamicModel:
             self.close()
             raise
 
+    @property
+    def members_most(self) -> int:
+        """Members of the largest data set."""
+        return max((len(one.members) for one in self.data_sets), default=0)
+
     def close(self) -> None:
         """Free the C model. The server that uses it must be destroyed before."""
         handle, self.handle = self.handle, 0

@@ -38,6 +38,11 @@ class _Entry(ctypes.Structure):
     )
 
 
+# The structure as an array of words of a pointer's size.
+_WORDS: Final = ctypes.sizeof(_Entry) // ctypes.sizeof(_Pointer)
+_VALUE_WORD: Final = _Entry.value.offset // ctypes.sizeof(_Pointer)
+
+
 class _DataSet(ctypes.Structure):
     _fields_ = (
         ("device", _Pointer),
@@ -51,17 +56,16 @@ class _DataSet(ctypes.Structure):
 class Member:
     """A place in a data set where a value is, or a part of it. Only between `narrow` and `widen`."""
 
-    __slots__ = ("_cell", "_value")
+    __slots__ = ("_at", "_blanks", "_value")
 
-    def __init__(self, blank: _Entry, value: Handle) -> None:
-        self._cell = _Pointer.from_buffer(blank, _Entry.value.offset)
-        self._value = value
+    def __init__(self, blanks: "ctypes.Array[_Pointer]", at: int, value: Handle) -> None:
+        self._blanks, self._at, self._value = blanks, at, value
 
     def show(self) -> None:
-        self._cell.value = self._value
+        self._blanks[self._at] = self._value
 
     def hide(self) -> None:
-        self._cell.value = None
+        self._blanks[self._at] = None
 
 
 class NarrowSet:
@@ -81,6 +85,7 @@ class NarrowSet:
             if number + 1 < len(entries):
                 blank.sibling = ctypes.addressof(self._blanks[number + 1])
         self._empty = ctypes.addressof(self._blanks)
+        self._words = (_Pointer * (len(entries) * _WORDS)).from_buffer(self._blanks)
 
     def narrow(self) -> None:
         """Call with the data model locked."""
@@ -92,30 +97,30 @@ class NarrowSet:
 
     def members(self, library: Functions, wanted: Set[Handle]) -> Iterator[tuple[Handle, Member]]:
         """Yield the values of `wanted` that are members or parts of members."""
-        for blank, value in zip(self._blanks, self._values, strict=True):
+        for number, value in enumerate(self._values):
             found = [part for part in _parts(library, value) if part in wanted] if value else []
             if found:
-                member = Member(blank, value)
+                member = Member(self._words, number * _WORDS + _VALUE_WORD, value)
                 yield from ((part, member) for part in found)
 
 
 class Search:
     """All data sets of a server. Without sets it changes nothing, and every search is a long one."""
 
-    def __init__(self, library: Functions, sets: Iterable[tuple[NarrowSet, bool]], wanted: Set[Handle]) -> None:
-        """`sets`: with whether BRCBs look into it, client or not. `wanted`: the values that change."""
+    def __init__(self, sets: Iterable[tuple[NarrowSet, bool]]) -> None:
+        """`sets`: with whether BRCBs look into it, client or not."""
         known = list(sets)
         self._all = [narrow_set for narrow_set, _ in known]
         self._watched = [narrow_set for narrow_set, watched in known if watched]
         self._narrow: list[NarrowSet] = []
-        self._members: dict[Handle, tuple[Member, ...]] = {}
+
+    def places(self, library: Functions, wanted: Set[Handle]) -> dict[Handle, tuple[Member, ...]]:
+        """Return every place where a value of `wanted` is."""
+        found: dict[Handle, tuple[Member, ...]] = {}
         for narrow_set in self._all:
             for value, member in narrow_set.members(library, wanted):
-                self._members[value] = (*self._members.get(value, ()), member)
-
-    def members(self, *values: Handle) -> tuple[Member, ...]:
-        """Return every place where one of the values is."""
-        return tuple({id(member): member for value in values for member in self._members.get(value, ())}.values())
+                found[value] = (*found.get(value, ()), member)
+        return found
 
     def narrow(self, heard: bool) -> None:
         """

@@ -8,7 +8,7 @@ any single thread; the lock is the library's own.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from bridge.core.point import PointDef, Sample
+from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.point import Value as PointValue
 from bridge.core.quality import Quality
 from bridge.projections.iec61850.health import DeviceHealth, Health
@@ -83,14 +83,19 @@ class Updates:
         self._health: dict[str, DeviceHealth] = {}
         self._health_leaves: dict[str, list[Leaf]] = {}
         self._health_shown: dict[str, Health | None] = {}
+        # one for all attributes of a kind and type: 0.3 KB each
+        converters: dict[tuple[Kind, str, frozenset[int]], Callable[[PointValue], Value | None]] = {}
         for binding, leaf in model.leaves.items():
             if binding.health_of:
                 self._health_leaves.setdefault(binding.health_of, []).append(leaf)
                 continue
             definition, measurand = points[binding.point], binding.b_type == "FLOAT32"
+            key = definition.kind, binding.b_type, binding.ordinals
+            if key not in converters:
+                converters[key] = converter(definition.kind, binding)
             target = _Target(
                 self._health.setdefault(definition.device, DeviceHealth()),
-                converter(definition.kind, binding),
+                converters[key],
                 leaf,
                 deadbands.get(binding.point, 0.0) if measurand else 0.0,
                 self._writer(binding.b_type),
@@ -111,9 +116,12 @@ class Updates:
         except LibraryError as exc:
             report(exc)
             sets = []
-        search = Search(self._library, sets, wanted)
+        search = Search(sets)
+        places = search.places(self._library, wanted)
         for target in targets:
-            target.members = search.members(target.place_of, target.quality_of)
+            mine = places.get(target.place_of, ())
+            # of a quality that is a member by itself, too
+            target.members = mine + tuple(m for m in places.get(target.quality_of, ()) if m not in mine)
         return search
 
     def indexes(self) -> list[int]:
