@@ -233,6 +233,27 @@ async def test_which_data_set_a_block_reports_is_not_for_a_client_to_say() -> No
     assert "dsEvent" in str(again.dataset)
 
 
+@pytest.mark.parametrize(("layout", "block"), [("full-per-device", "brcbAll01"), ("events-wide", "brcbEvent01")])
+async def test_a_change_is_found_in_every_layout_and_an_interrogation_after_it_is_whole(
+    layout: str, block: str
+) -> None:
+    async with hosted(2, reports={"layout": layout}) as host, client(host.port) as c:
+        name = f"GW1m1/LLN0.BR.{block}"
+        reports = Reports(c, name)
+        await reports.subscribe()
+        await reports.pump(0.2)
+        host.put("m1.active_energy_import", 78)
+        changed = await reports.pump(0.4)
+        await c.trigger_gi(name)
+        (asked,) = await reports.pump(0.4)
+        await reports.disable()
+        values = await c.get_data_set_values(f"GW1m1/LLN0.ds{block[4:-2]}")
+
+    assert [reasons(report) for report in changed] == [{"data_change"}]
+    assert sum(78 in leaves(entry.value) for entry in asked.entries) == 1
+    assert [leaves(entry.value) for entry in asked.entries] == [leaves(value) for value in values]
+
+
 async def test_a_report_carries_the_time_of_its_value() -> None:
     async with hosted(1) as host, client(host.port) as c:
         reports = Reports(c, BRCB)
@@ -378,10 +399,11 @@ async def test_tls_wants_a_certificate_of_the_client() -> None:
 
 
 def flat(report: Any) -> list[Any]:
-    def parts(value: Any) -> list[Any]:
-        return [leaf for part in value for leaf in parts(part)] if isinstance(value, list | tuple) else [value]
+    return [leaf for entry in report.entries for leaf in leaves(entry.value)]
 
-    return [leaf for entry in report.entries for leaf in parts(entry.value)]
+
+def leaves(value: Any) -> list[Any]:
+    return [leaf for part in value for leaf in leaves(part)] if isinstance(value, list | tuple) else [value]
 
 
 def is_time(part: Any) -> bool:

@@ -65,8 +65,8 @@ class IedServer:
         self._undo: list[Callable[[], None]] = []
         self._keep: list[Callback] = []
         try:
-            self._model = DynamicModel(library, model)
-            self._undo.append(self._model.close)
+            self.native = DynamicModel(library, model)
+            self._undo.append(self.native.close)
             self._handle = self._create()
             self._undo.append(lambda: library.IedServer_destroy(self._handle))
             if config.passwords:
@@ -74,12 +74,12 @@ class IedServer:
                 self._keep.append(check)
                 library.IedServer_setAuthenticator(self._handle, check, None)
             self._controls = Controls(library, desk)
-            self._controls.install(self._handle, self._model)
-            self._listeners = Listeners(library, frozenset(self._model.watched_blocks), desk.report)
+            self._controls.install(self._handle, self.native)
+            self._listeners = Listeners(library, frozenset(self.native.watched_blocks), desk.report)
             self._listeners.install(self._handle)
             watched = Watched(model)
             self.updates = Updates(
-                library, self._handle, self._model, points, self._listeners, watched, config.deadbands, desk.utc_ns,
+                library, self._handle, self.native, points, self._listeners, watched, config.deadbands, desk.utc_ns,
                 desk.report,
             )  # fmt: skip
         except BaseException:
@@ -127,7 +127,7 @@ class IedServer:
             library.IedServerConfig_setEdition(options, EDITION_ORDINAL)
             library.IedServerConfig_setMaxMmsConnections(options, config.max_clients)
             # the library passes over a report that does not fit, and says nothing
-            whole = self._model.members_most * _MEMBER_BYTES
+            whole = self.native.members_most * _MEMBER_BYTES
             library.IedServerConfig_setReportBufferSize(options, max(config.report_buffer_bytes, whole))
             library.IedServerConfig_setReportBufferSizeForURCBs(options, max(_UNBUFFERED_BYTES, whole))
             # Any client could otherwise set and delete files, and reach the use-after-free of issue 596.
@@ -136,7 +136,7 @@ class IedServer:
             library.IedServerConfig_enableLogService(options, False)
             # which data set a block reports is for the engineer; `Listeners` relies on it
             library.IedServerConfig_setReportSetting(options, _SETTING_DATA_SET, False)
-            server = made(library.IedServer_createWithConfig(self._model.handle, None, options), "IedServer")
+            server = made(library.IedServer_createWithConfig(self.native.handle, None, options), "IedServer")
         finally:
             library.IedServerConfig_destroy(options)
         identity = config.identity

@@ -46,7 +46,8 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     )
     items = [item for meter in meters for item in meter.items]
     commands = any(item.control is not Control.STATUS_ONLY for item in items)
-    needs = Needs(frozenset(item.index for item in items), Grant.COMMANDS if commands else Grant.NOTHING)
+    grants = Grant.NOTICES | (Grant.COMMANDS if commands else Grant.NOTHING)
+    needs = Needs(frozenset(item.index for item in items), grants)
     return Projected(plan, needs, (listener,), facts=_facts(plan), tries=(_TRY,), extra=_EXTRA)
 
 

@@ -87,6 +87,11 @@ class NarrowSet:
         self._empty = ctypes.addressof(self._blanks)
         self._words = (_Pointer * (len(entries) * _WORDS)).from_buffer(self._blanks)
 
+    @property
+    def shown(self) -> list[Handle | None]:
+        """The values that the library finds in the data set now."""
+        return [entry.value for entry in _chain(self._set, len(self._values))]
+
     def narrow(self) -> None:
         """Call with the data model locked."""
         self._set.first = self._empty

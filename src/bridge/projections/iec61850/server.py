@@ -53,7 +53,7 @@ class Server:
         kinds = {definition.id: definition.kind for definition in ctx.points.defs()}
         loaded = await asyncio.to_thread(source.load, plan, folder, kinds)
         source.record(folder, loaded, ctx.clock.utc_ns())
-        _tell(loaded, ctx.counters)
+        _tell(loaded, ctx)
         changed = asyncio.ensure_future(source.changed(folder, loaded.look))
         try:
             if loaded.model is None:
@@ -257,8 +257,10 @@ def _started(server: IedServer) -> int:
     raise AssertionError("unreachable")
 
 
-def _tell(loaded: Loaded, counters: dict[str, int]) -> None:
-    """What the bridge runs as, for health and metrics (seed 004, l.4029)."""
+def _tell(loaded: Loaded, ctx: ProjectionContext) -> None:
+    """What the bridge runs as, for health, metrics, events and alarms (seed 004, l.4029)."""
+    counters, closed = ctx.counters, loaded.model is None
+    ctx.notices.tell(f"{'port closed: ' if closed else 'serving '}{loaded.why}", closed)
     counters["serving"] = int(loaded.model is not None)
     counters["cid_faults"] = len(loaded.faults)
     if loaded.model is None:

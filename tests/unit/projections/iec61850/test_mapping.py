@@ -161,15 +161,15 @@ def test_no_output_is_commanded_unless_the_mapping_names_it_and_a_billed_point_n
     billed = [msgspec.structs.replace(d, writable=True, mid=True) for d in facts.points]
     locked = project(mapping(rules=rules), SiteFacts("s", billed, facts.devices), Ledger())
 
-    assert plain.needs.grants is Grant.NOTHING
-    assert opted.needs.grants is Grant.COMMANDS
+    assert plain.needs.grants is Grant.NOTICES
+    assert opted.needs.grants is Grant.NOTICES | Grant.COMMANDS
     assert {i.point for i in opted.plan.meters[0].items if i.control is Control.DIRECT} == {  # type: ignore[attr-defined]
         "m1.digital_output_1",
         "m1.digital_output_2",
         "m1.tariff_select",
         "m1.overload_threshold",
     }
-    assert locked.needs.grants is Grant.NOTHING
+    assert locked.needs.grants is Grant.NOTICES
 
 
 @pytest.mark.parametrize(
