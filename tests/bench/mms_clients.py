@@ -1,8 +1,9 @@
 """
 `python -m tests.bench.mms_clients PORT ...`: clients of the benchmark in a process of their own (the Rust client).
 
-    hold COUNT       COUNT clients, each with its own instance of every URCB, the first with every BRCB; "ready" when
-                     they have them; then they take what comes until standard input ends, and tell how many reports came
+    hold COUNT [dchg]  COUNT clients, each with its own instance of every URCB (`dchg`: armed for changes of value), the
+                     first with every BRCB; "ready" when they have them; then they take what comes until standard input
+                     ends, and tell how many reports came
     delay SECONDS    one client with every BRCB; prints how many changes came in that time, and the median, the 99th
                      percentile and the maximum of their age, in ms
     read NAME TIMES  read a data set; prints ms per read, and members
