@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -75,14 +75,18 @@ def cpu_s(pid: int) -> float:
 
 
 @contextmanager
-def clients(port: int, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "tests.bench.mms_clients", str(port), *words]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def spawned(*words: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run a module of ours with what it is told."""
+    process = subprocess.Popen([sys.executable, "-m", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def clients(port: int, *words: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+    return spawned("tests.bench.mms_clients", str(port), *words)
 
 
 async def line_of(process: "subprocess.Popen[str]") -> str:
@@ -126,23 +130,12 @@ async def read_cost(pid: int, port: int, name: str) -> tuple[float, float, str]:
         return (cpu_s(pid) - begin) / READS * 1e6, float(took_ms), members
 
 
-@contextmanager
-def alone(port: int) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "tests.bench._mms_alone", str(port)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
 async def reads(pid: int, port: int) -> list[list[str]]:
     """Ours through the guard and the library alone, in turn; medians."""
     plain = spare_ports(1)
     costs: dict[str, list[tuple[float, float]]] = {"through the guard": [], "libiec61850 alone": []}
     members = ""
-    with alone(plain) as other:
+    with spawned("tests.bench._mms_alone", str(plain)) as other:
         assert await line_of(other) == "ready"
         for _ in range(READ_ROUNDS):
             for (_, found), where in zip(costs.items(), ((pid, port), (other.pid, plain)), strict=True):
