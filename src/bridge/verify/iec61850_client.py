@@ -14,7 +14,7 @@ from typing import Any
 
 import iec61850
 
-_TIMEOUT_MS = 5000
+_TIMEOUT_MS = 15_000
 # Variables of one Read: request and answer within an MMS PDU.
 _VARIABLES = 40
 
