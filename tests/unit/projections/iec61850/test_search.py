@@ -7,7 +7,7 @@ import pytest
 
 from bridge.core.point import Sample
 from bridge.core.quality import Quality
-from bridge.projections.iec61850 import lib61850, scl
+from bridge.projections.iec61850 import lib61850, scl, updates
 from bridge.projections.iec61850.cid import cid
 from bridge.projections.iec61850.controls import Desk
 from bridge.projections.iec61850.ied_server import Identity, IedServer, ServerConfig
@@ -73,6 +73,24 @@ def test_an_update_leaves_every_data_set_as_it_was(layout: str) -> None:
         )
         assert all(all(values) for values in before)
     assert failures == []
+
+
+def test_a_library_with_another_memory_is_searched_the_long_way_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> NarrowSet:
+        raise LibraryError("another layout")
+
+    monkeypatch.setattr(updates, "NarrowSet", refuse)
+    failures = list[BaseException]()
+    desk = Desk(_ignore, _ignore, lambda: None, time.monotonic_ns, time.time_ns, failures.append, 10**9)
+    points = {definition.id: definition for definition in FACTS.points}
+    config = ServerConfig(Identity("v", "m", "r"), 5, 16_384)
+    with IedServer(LIBRARY, model_of("periodic-per-device"), points, config, desk) as server:
+        server.updates.apply(
+            [(d.index, Sample(1000, Quality.GOOD, time.time_ns(), 1)) for d in FACTS.points if d.resolution]
+        )
+
+        assert server.updates.counts.written == sum(bool(d.resolution) for d in FACTS.points)
+    assert [str(error) for error in failures] == ["another layout"]
 
 
 def _ignore(*_: object) -> None:
