@@ -1,8 +1,9 @@
 """
 `python -m tests.bench.mms_clients PORT ...`: clients of the benchmark in a process of their own (the Rust client).
 
-    hold COUNT       COUNT clients, each with its own instance of every URCB, the first with every BRCB; "ready" when
-                     they have them; then they take what comes until standard input ends, and tell how many reports came
+    hold COUNT [dchg]  COUNT clients, each with its own instance of every URCB (`dchg`: armed for changes of value), the
+                     first with every BRCB; "ready" when they have them; then they take what comes until standard input
+                     ends, and tell how many reports came
     delay SECONDS    one client with every BRCB; prints how many changes came in that time, and the median, the 99th
                      percentile and the maximum of their age, in ms
     read NAME TIMES  read a data set; prints ms per read, and members
@@ -18,7 +19,7 @@ from typing import Any
 from tests.support.mms_client import Reports, connect
 
 
-async def hold(port: int, count: int) -> None:
+async def hold(port: int, count: int, data_change: bool | None = None) -> None:
     clients = [await connect(port) for _ in range(count)]
     devices = await clients[0].get_server_directory()
     blocks: list[list[Reports]] = []
@@ -27,7 +28,7 @@ async def hold(port: int, count: int) -> None:
         if number == 1:
             mine += [Reports(connection, f"{device}/LLN0.BR.brcbEvent01") for device in devices]
         for block in mine:
-            await block.subscribe()
+            await block.subscribe(data_change=data_change)
         blocks.append(mine)
     print("ready", flush=True)
     ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
@@ -80,7 +81,7 @@ def main() -> None:
     port, what, *rest = int(sys.argv[1]), *sys.argv[2:]
     match what:
         case "hold":
-            asyncio.run(hold(port, int(rest[0])))
+            asyncio.run(hold(port, int(rest[0]), True if rest[1:] else None))
         case "delay":
             asyncio.run(delay(port, float(rest[0])))
         case _:

@@ -15,18 +15,21 @@ from bridge.projections.bacnet.export import ede, state_texts
 from bridge.projections.bacnet.plan import Plan as BacnetPlan
 from bridge.projections.dnp3.export import point_list
 from bridge.projections.dnp3.plan import Plan as Dnp3Plan
+from bridge.projections.iec61850.cid import cid
+from bridge.projections.iec61850.plan import Plan as Iec61850Plan
 from bridge.projections.modbus.export import register_list
 from bridge.projections.modbus.mapping import Plan as ModbusPlan
 from bridge.verify.bacnet import BacnetReader
 from bridge.verify.client import VerifyClient
 from bridge.verify.compare import Verdict
 from bridge.verify.dnp3 import Dnp3Reader
+from bridge.verify.iec61850 import Iec61850Reader
 from bridge.verify.modbus import ModbusReader
 from bridge.verify.opcua import OpcUaReader
 from bridge.verify.run import compare_server
 from bridge.verify.snmp import SnmpReader
 from bridge.workers.worker import WorkerSpec
-from tests.support import bacnet_site, dnp3_site, modbus_site, opcua_site, snmp_site
+from tests.support import bacnet_site, dnp3_site, mms_site, modbus_site, opcua_site, snmp_site
 from tests.support.modbus_site import good, site, store_of, value_of
 from tests.support.workers import running
 
@@ -94,12 +97,22 @@ def _read_bacnet(made: Projected) -> VerifyClient:
     return BacnetReader(HOST, PORT + 4, bacnet_site.DEVICE_ID, ede(made.plan, FACTS), state_texts(made.plan))
 
 
+def _iec61850(_: Path) -> tuple[Projected, WorkerSpec]:
+    return mms_site.projected(FACTS, PORT + 5, **WITHOUT_IT), mms_site.spec_of(FACTS, PORT + 5, **WITHOUT_IT)
+
+
+def _read_iec61850(made: Projected) -> VerifyClient:
+    assert isinstance(made.plan, Iec61850Plan)
+    return Iec61850Reader(HOST, PORT + 5, cid(made.plan, "1"), {})
+
+
 FACES: Mapping[str, Face] = {
     "bacnet": Face(_bacnet, _read_bacnet),
     "modbus": Face(_modbus, _read_modbus),
     "snmp": Face(_snmp, _read_snmp),
     "opcua": Face(_opcua, _read_opcua),
     "dnp3": Face(_dnp3, _read_dnp3),
+    "iec61850": Face(_iec61850, _read_iec61850),
 }
 
 

@@ -6,6 +6,7 @@ The exit status is the error, 0 for success.
     python -m tests.support.mms_raw associate PORT [PASSWORD]
     python -m tests.support.mms_raw analogue PORT OBJECT VALUE
     python -m tests.support.mms_raw files PORT              0: the server has a file service
+    python -m tests.support.mms_raw identify PORT VENDOR MODEL REVISION     0: that is what it says it is
 """
 
 import subprocess
@@ -48,6 +49,13 @@ def files(connection: object) -> int:
     return int(answer[-1] if isinstance(answer, tuple | list) else answer)
 
 
+def identify(connection: object, *expected: str) -> int:
+    failed = lib.MmsError_create()
+    found = lib.MmsConnection_identify(lib.IedConnection_getMmsConnection(connection), failed)
+    same = found is not None and (found.vendorName, found.modelName, found.revision) == expected
+    return 0 if same else 1
+
+
 def main() -> int:
     what, port, *rest = sys.argv[1:]
     connection = lib.IedConnection_create()
@@ -56,6 +64,8 @@ def main() -> int:
         error = analogue(connection, rest[0], float(rest[1]))
     if error == 0 and what == "files":
         error = files(connection)
+    if error == 0 and what == "identify":
+        error = identify(connection, *rest)
     lib.IedConnection_close(connection)
     lib.IedConnection_destroy(connection)
     return error

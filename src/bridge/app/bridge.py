@@ -13,6 +13,7 @@ from bridge.app.confirm import ConfirmationWanted, Confirmed
 from bridge.app.faces import Face, missing_extra, number_and_project
 from bridge.app.field_side import FieldSide
 from bridge.app.indexes import Indexes
+from bridge.app.notices import ServerNotices
 from bridge.app.own import OwnServices
 from bridge.app.tls_files import tls_faults
 from bridge.commands.chain import Record
@@ -67,6 +68,7 @@ class Bridge:
         self.store = PointStore(self.config.points, self.config.devices, on_fault=_subscriber_failed)
         self.own = OwnServices(self.store, clock)
         self.commands = CommandSide(self.store, self.config, clock, self._writer_of)
+        self._notices = ServerNotices(self.own.events, self.own.alarms)
         self._stopping = asyncio.Event()
         self._reload_wanted = asyncio.Event()
         self._all_ready = asyncio.Event()
@@ -130,6 +132,7 @@ class Bridge:
             self.config, self.faces = loaded.config, loaded.faces
             await self.field.apply(self.config, self._swap)
             self.supervisor.reload(self._specs())
+            self._notices.servers([face.name for face in self.faces])
             self.own.reloaded("")
             await self.commands.reloaded("")
             return self.faces
@@ -182,6 +185,7 @@ class Bridge:
             history=self.own.past,
             logins=self.commands.logins,
             refusals=self.commands,
+            notices=self._notices,
             operations=self.operations,
         )
         if any(Grant.LOGINS in face.projected.needs.grants for face in self.faces):

@@ -72,6 +72,16 @@ class RefusalSink(Protocol):
         ...
 
 
+class NoticeSink(Protocol):
+    def tell(self, text: str, fault: bool) -> None:
+        """
+        Make an event of why this server serves now, or (`fault`) keeps its port closed, which is an alarm besides.
+
+        Each replaces the one before. Needs the grant NOTICES.
+        """
+        ...
+
+
 class EventStream(Protocol):
     def subscribe(self, deliver: Callable[[Event], None], lost: Callable[[int, int], None]) -> Callable[[], None]:
         """`lost(first, last)`: the numbers of events that came too fast for this reader."""
@@ -211,6 +221,8 @@ class Grant(enum.Flag):
     # read-only questions about the bridge itself
     OPERATIONS = enum.auto()
     LOGINS = enum.auto()
+    # to say why it serves, or not
+    NOTICES = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,17 +356,21 @@ class ProjectionContext:
     history: HistoryPort = field(default_factory=NoHistory)
     logins: Authenticator = field(default_factory=lambda: Nobody())
     refusals: RefusalSink = field(default_factory=lambda: Nobody())
+    notices: NoticeSink = field(default_factory=lambda: Nobody())
     operations: OperationsPort = field(default_factory=NoOperations)
 
 
 class Nobody:
-    """Authenticator and RefusalSink where there is no core: nobody is let in, nothing is recorded."""
+    """Authenticator, RefusalSink and NoticeSink where there is no core: nobody is let in, nothing is recorded."""
 
     async def login(self, peer: str, user: str, password: Secret) -> LoginResult:
         del peer, user, password
         return WRONG
 
     def refused(self, origin: Origin, target: str, reason: str) -> None:
+        """Forget it."""
+
+    def tell(self, text: str, fault: bool) -> None:
         """Forget it."""
 
 

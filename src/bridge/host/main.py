@@ -91,6 +91,7 @@ async def host(module: str, sock: socket.socket) -> Exit:
             history=link.history,
             logins=link,
             refusals=link,
+            notices=link,
         )
         return await _serve(projection(), context, link, Probing(opened, visits))
     except Exception as exc:  # noqa: BLE001 - the last who can say in one line why the process ends

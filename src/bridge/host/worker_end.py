@@ -31,6 +31,8 @@ LOGIN_S = 10.0
 # Bytes of a password and characters of a name; nobody types more.
 PASSWORD_BYTES = 1024
 TARGET_LENGTH = 200
+# Characters of a notice: a path and the first fault of a file.
+NOTICE_LENGTH = 400
 # Seconds per tick and ticks without any frame until the core counts as lost: it pings every second. Ticks,
 # not elapsed time: a worker that was itself stopped must not blame the core.
 _TICK_S = 1.0
@@ -179,6 +181,11 @@ class WorkerEnd:
             except UnicodeEncodeError:
                 # half a surrogate pair in a name that a stranger chose
                 continue
+
+    def tell(self, text: str, fault: bool) -> None:
+        """NoticeSink: at most NOTICE_LENGTH characters; a name of a file may be no Unicode."""
+        plain = text[:NOTICE_LENGTH].encode("utf-8", "replace").decode()
+        self._send(wire.Notice(plain, fault))
 
     def subscribe(self, deliver: Callable[[Event], None], lost: Callable[[int, int], None]) -> Callable[[], None]:
         key = self._new_id()

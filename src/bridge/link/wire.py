@@ -301,6 +301,16 @@ class RecordsRequest(Frame, frozen=True, tag=34):
     since_ns: int | None
 
 
+class Notice(Frame, frozen=True, tag=40):
+    """
+    Why this server serves, or (`fault`) keeps its port closed; each replaces the one before. Needs the grant NOTICES.
+    No answer.
+    """
+
+    text: str
+    fault: bool
+
+
 ToWorker = (
     Hello
     | Definitions
@@ -332,6 +342,7 @@ Asking = (
     | CoreRequest
     | HistoryRequest
     | RecordsRequest
+    | Notice
 )
 ToCore = Ready | Health | TunnelFrame | Asking
 

@@ -42,11 +42,22 @@ class AlarmRule:
 
 
 HISTORY_FAILURE, HISTORY_DAMAGED = "history_failure", "history_damaged"
+SERVER_CLOSED = "server_closed"
 # Alarms of the bridge itself (A-01: unary), which no configuration takes away
 SYSTEM = (
     AlarmRule(HISTORY_FAILURE, HISTORY_FAILURE, "history failure", "", 224, (), TOLD, "the history cannot be written"),
     AlarmRule(
         HISTORY_DAMAGED, HISTORY_DAMAGED, "history damaged", "", 224, (), TOLD, "the database was damaged and set aside"
+    ),
+    AlarmRule(
+        SERVER_CLOSED,
+        SERVER_CLOSED,
+        "server closed",
+        "",
+        160,
+        (),
+        TOLD,
+        "a server keeps its port closed; see the events",
     ),
 )
 

@@ -10,7 +10,7 @@ from bridge.config.model import SiteConfig
 from bridge.core.clock import Clock
 from bridge.core.command import Command, CommandResult, Outcome
 from bridge.core.event import EventKind
-from bridge.core.point import PointDef, Sample, Value
+from bridge.core.point import Kind, PointDef, Sample, Value
 from bridge.core.quality import Quality
 from bridge.core.quantity import Quantity
 from bridge.core.store import PointStore
@@ -115,7 +115,8 @@ class OwnCommands:
 
     def _idle(self, index: int) -> None:
         self._seq += 1
-        self._store.publish([(index, Sample(False, Quality.GOOD, self._clock.utc_ns(), self._seq))])
+        idle = 0 if self._commands[index].kind is Kind.MULTISTATE else False
+        self._store.publish([(index, Sample(idle, Quality.GOOD, self._clock.utc_ns(), self._seq))])
 
 
 def _is_switch(value: Value) -> bool:

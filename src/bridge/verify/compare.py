@@ -10,6 +10,9 @@ from bridge.config.model import FieldPoint
 from bridge.core.point import Kind, PointDef
 from bridge.core.quality import UNUSABLE, Quality
 
+# Characters of a VisString255 (IEC 61850-7-2)
+_VISIBLE_MOST = 255
+
 
 class Verdict(enum.Enum):
     """`WAITING`: the value moved while it was looked at; look again."""
@@ -39,6 +42,8 @@ class Precision(enum.Enum):
     EXACT = "exact"
     FLOAT64 = "float64"
     FLOAT32 = "float32"
+    # a text of at most 255 characters of ISO 646 that can be printed, question marks for the others
+    VISIBLE = "visible string"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class Shown:
     What a server showed a client. `value` in the unit of the point (an accumulator as exact Fraction of the unit where
     `precision` is EXACT); None = the server shows no value. `good`: the protocol's own word for trust; None where it
     has none for such an item. `modulus`: where the protocol's counter starts again, 0 = never; `step`: the least that
-    its item can tell, what is finer is cut off, 0 = anything.
+    its item can tell, what is finer is cut off, 0 = anything. `within`: how far
+    a server may hold back a change (deadband), in the unit of the point.
     """
 
     value: Fraction | float | str | None
@@ -55,6 +61,7 @@ class Shown:
     good: bool | None
     modulus: Fraction = Fraction(0)
     step: Fraction = Fraction(0)
+    within: float = 0.0
 
 
 def expected(point: FieldPoint, raw: Fraction | str | None) -> Fraction | str | None:
@@ -116,8 +123,12 @@ def too_old(definition: PointDef, held: Held, now_ns: int) -> bool:
 
 
 def _equal(have: Fraction | str | None, shown: Shown) -> bool:
+    if shown.precision is Precision.VISIBLE and isinstance(have, str):
+        return "".join(c if " " <= c <= "~" else "?" for c in have)[:_VISIBLE_MOST] == shown.value
     if have is None or isinstance(have, str) or isinstance(shown.value, str) or shown.value is None:
         return have == shown.value
+    if shown.within and abs(have - Fraction(shown.value)) < shown.within:
+        return True
     if shown.precision is Precision.EXACT:
         told = have - have % shown.step if shown.step else have
         return (told % shown.modulus if shown.modulus else told) == Fraction(shown.value)

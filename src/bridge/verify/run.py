@@ -26,6 +26,7 @@ from bridge.verify.client import ClientFailed, VerifyClient
 from bridge.verify.compare import Held, Shown, Verdict, expected, in_unit, judge, same_as_meter, too_old
 from bridge.verify.dnp3 import Dnp3Reader, free_master
 from bridge.verify.gateway import GatewayReader, readable
+from bridge.verify.iec61850 import Iec61850Reader, only_cid
 from bridge.verify.modbus import ModbusReader
 from bridge.verify.opcua import OpcUaReader
 from bridge.verify.reference import RawBlock, raw_value, registers_of
@@ -104,12 +105,28 @@ def _bacnet(face: Face, site: Path, counters: Counters) -> VerifyClient:
     return BacnetReader(face.listener.bind, face.listener.port, device_id, ede, state_texts)
 
 
+def _iec61850(face: Face, site: Path, counters: Counters) -> VerifyClient:
+    plan: Any = face.projected.plan
+    if importlib.util.find_spec("iec61850") is None:
+        raise ClientFailed("iec61850: needs an extra: pip install 'meterbridge[verify]'")
+    if plan.passwords or face.listener.tls is not None:
+        raise ClientFailed("iec61850: expected a server without password and TLS to read from")
+    if plan.cid_dir:
+        cid = only_cid(load_site(site).state_dir / face.name / plan.cid_dir)
+    else:
+        ((_, text),) = export_site(site, "cid")
+        cid = text.encode()
+    deadbands = {item.point: item.deadband for meter in plan.meters for item in meter.items if item.deadband}
+    return Iec61850Reader(face.listener.bind, face.listener.port, cid, deadbands)
+
+
 # A client per protocol; a server without one is named in the result, not passed over in silence.
 CLIENTS: Mapping[str, MakeClient] = {
     "modbus": _modbus,
     "snmp": _snmp,
     "opcua": _opcua,
     "dnp3": _dnp3,
+    "iec61850": _iec61850,
     "gateway": _gateway,
     "bacnet": _bacnet,
 }

@@ -21,6 +21,8 @@ from bridge.link import wire
 # costs the core and the audit, and an honest client learns from the first.
 REFUSALS_PER_S = 200
 _SECOND_NS = 1_000_000_000
+# Characters of a notice that go into the event log.
+_NOTICE_LENGTH = 400
 _DEADLINE_CAP_NS = 60_000_000_000
 Doing = Callable[[], Coroutine[None, None, CommandResult]]
 _DONE_OR_TRIED = frozenset({Outcome.DONE, Outcome.TIMED_OUT, Outcome.DEVICE_REFUSED})
@@ -38,14 +40,23 @@ class Refusals(Protocol):
     async def refused_by_server(self, origin: Origin, target: str, reason: str, times: int) -> None: ...
 
 
+class Notices(Protocol):
+    """Who hears why a server serves, or not. `server`: the name of the worker, not its own word."""
+
+    def noticed(self, server: str, text: str, fault: bool) -> None: ...
+
+
 class NoAccess:
-    """Logins and Refusals of a core without users and audit (tests)."""
+    """Logins, Refusals and Notices of a core without users and audit (tests)."""
 
     async def login(self, protocol: str, peer: str, user: str, password: Secret) -> LoginResult:
         del protocol, peer, user, password
         return WRONG
 
     async def refused_by_server(self, origin: Origin, target: str, reason: str, times: int) -> None:
+        """Forget it."""
+
+    def noticed(self, server: str, text: str, fault: bool) -> None:
         """Forget it."""
 
 
@@ -62,6 +73,7 @@ class Services:
     logins: Logins = field(default_factory=NoAccess)
     refusals: Refusals = field(default_factory=NoAccess)
     operations: OperationsPort = field(default_factory=NoOperations)
+    notices: Notices = field(default_factory=NoAccess)
 
 
 class Requests:
@@ -84,6 +96,7 @@ class Requests:
         self._needs = Needs(frozenset())
         self._name = ""
         self._under_way = 0
+        self._noticed: wire.Notice | None = None
         self._second_began_ns = 0
         self._refused = 0
 
@@ -115,6 +128,8 @@ class Requests:
                 self._write_refused(asked)
             case wire.CoreRequest():
                 self._question(asked)
+            case wire.Notice():
+                self._notice(asked)
 
     def _history(self, asked: wire.HistoryRequest | wire.RecordsRequest) -> None:
         events = isinstance(asked, wire.HistoryRequest) and asked.index < 0
@@ -250,6 +265,14 @@ class Requests:
             await self._services.refusals.refused_by_server(asked.origin, asked.target, asked.reason, asked.times)
         finally:
             self._under_way -= 1
+
+    def _notice(self, asked: wire.Notice) -> None:
+        """What says the same again costs an event of the ring: it counts as a refusal."""
+        if Grant.NOTICES in self._needs.grants and asked != self._noticed:
+            self._noticed = asked
+            self._services.notices.noticed(self._name, asked.text[:_NOTICE_LENGTH], asked.fault)
+        else:
+            self._refuse()
 
     def _question(self, asked: wire.CoreRequest) -> None:
         if Grant.OPERATIONS not in self._needs.grants:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.core.command import Command, CommandResult, Outcome
@@ -15,7 +15,7 @@ from bridge.core.store import PointStore
 from bridge.workers.supervisor import Supervisor
 from tests.support.mms_client import connect
 from tests.support.mms_site import publish, site, spec_of, store_of
-from tests.support.workers import running, spare_ports, status
+from tests.support.workers import running, services, spare_ports, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Hosted:
     store: PointStore
     supervisor: Supervisor
     port: int
+    notices: "FakeNotices"
 
     def put(self, name: str, value: Any, quality: Quality = Quality.GOOD, source_ns: int = 0) -> None:
         at = source_ns or time.time_ns()
@@ -52,14 +53,27 @@ class FakePolicy:
         return CommandResult(outcome)
 
 
+@dataclass(slots=True)
+class FakeNotices:
+    """The events that the server's notices make."""
+
+    seen: list[tuple[str, bool]] = field(default_factory=list)
+
+    def noticed(self, server: str, text: str, fault: bool) -> None:
+        assert server == "iec61850"
+        self.seen.append((text, fault))
+
+
 @asynccontextmanager
 async def hosted(
     meters: int = 2, commands: CommandPort | None = None, state_dir: str = "", **settings: Any
 ) -> AsyncIterator[Hosted]:
     facts, port = site(meters), spare_ports(1)
     store = store_of(facts)
-    async with running(store, [spec_of(facts, port, state_dir, **settings)], commands=commands) as supervisor:
-        yield Hosted(facts, store, supervisor, port)
+    notices = FakeNotices()
+    core = replace(services(store, commands), notices=notices)
+    async with running(store, [spec_of(facts, port, state_dir, **settings)], core=core) as supervisor:
+        yield Hosted(facts, store, supervisor, port, notices)
 
 
 @asynccontextmanager

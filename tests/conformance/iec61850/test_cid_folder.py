@@ -41,7 +41,13 @@ async def test_a_file_dropped_in_opens_the_port_and_its_removal_closes_it(tmp_pa
         (folder / "GW1.cid").unlink()
         await closed(host)
         await until(lambda: log_of(tmp_path).rstrip().endswith("found 0"))
+        # every step is an event, and the closed ones an alarm
+        await until(lambda: len(host.notices.seen) == 5)
+        told = [(text.split(", ")[-1], fault) for text, fault in host.notices.seen]
 
+    assert told == [
+        ("found 0", True), ("serving GW1.cid", False), ("found 2", True), ("serving GW1.cid", False), ("found 0", True),
+    ]  # fmt: skip
     log = log_of(tmp_path)
     assert "serving GW1.cid" in log
     assert "found 2" in log
@@ -70,6 +76,9 @@ async def test_a_faulty_file_is_refused_as_a_whole_and_the_log_names_the_lines(t
     (folder / "x.cid").write_bytes(faulty)
     async with hosted(1, state_dir=str(tmp_path), cid_dir="cid") as host:
         await until(lambda: host.counters.get("cid_faults", 0) >= 2)
+        ((text, fault),) = host.notices.seen
+        assert fault
+        assert text.startswith("port closed: x.cid refused with 8 faults, the first: line ")
         assert not await is_open(host)
         (folder / "x.cid").write_bytes(TEXT)
         await opened(host)

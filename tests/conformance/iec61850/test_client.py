@@ -14,7 +14,8 @@ from bridge.core.point import Kind, PointDef
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.projections.iec61850 import scl
-from bridge.projections.iec61850.cid import cid
+from bridge.projections.iec61850.cid import MODEL, VENDOR, cid
+from bridge.projections.iec61850.server import own_version
 from tests.conformance.iec61850.hosted import client, hosted
 from tests.support.certificates import Authority
 from tests.support.mms_client import FC, Reports, connect, member, reasons
@@ -70,6 +71,15 @@ async def test_a_client_discovers_devices_nodes_and_names() -> None:
     assert {"LLN0", "LPHD1", "MMXU1", "MMTR1", "MHAI1", "GGIO1"} <= set(nodes)
     assert "TotW" in str(members)
     assert (vendor, unit, text) == ("Toy", 72, "communication status")
+
+
+async def test_a_client_may_ask_who_the_server_is() -> None:
+    async with hosted(1) as host:
+        named = await asyncio.to_thread(raw, "identify", str(host.port), VENDOR, MODEL, own_version())
+        other = await asyncio.to_thread(raw, "identify", str(host.port), "other", MODEL, own_version())
+
+    assert named == 0
+    assert other == 1
 
 
 async def test_energy_is_exact_up_to_the_end_of_the_display() -> None:
@@ -176,6 +186,32 @@ async def test_an_unbuffered_block_reports_changes_of_value_and_quality_integrit
     assert "integrity" in reasons(periodic[-1])
 
 
+async def test_a_buffered_block_reports_changes_of_value_and_quality_integrity_and_interrogation() -> None:
+    async with hosted(1) as host, client(host.port) as c:
+        name = "m1.active_energy_import"
+        reports = Reports(c, BRCB)
+        await reports.subscribe()
+        await reports.pump(0.2)
+        host.put(name, 100)
+        (changed,) = await reports.pump(0.4)
+        host.put(name, 100, Quality.STALE)
+        (quality,) = await reports.pump(0.4)
+        await c.trigger_gi(BRCB)
+        (asked,) = await reports.pump(0.4)
+        await reports.disable()
+        await reports.subscribe(integrity_ms=200, data_change=True)
+        await reports.pump(0.1)
+        periodic = await reports.pump(1.1)
+        await reports.disable()
+
+    assert reasons(changed) == {"data_change"}
+    assert "quality_change" in reasons(quality)
+    assert "general_interrogation" in reasons(asked)
+    assert 4 <= len(periodic) <= 6
+    assert "integrity" in reasons(periodic[-1])
+    assert member(periodic[-1], SUP_WH)[0] == 100
+
+
 async def test_the_default_unbuffered_block_reports_quality_and_period_and_no_change_of_value() -> None:
     async with hosted(1) as host, client(host.port) as c:
         reports = Reports(c, URCB)
@@ -231,6 +267,27 @@ async def test_which_data_set_a_block_reports_is_not_for_a_client_to_say() -> No
         again = await c.get_rcb_values(BRCB)
 
     assert "dsEvent" in str(again.dataset)
+
+
+@pytest.mark.parametrize(("layout", "block"), [("full-per-device", "brcbAll01"), ("events-wide", "brcbEvent01")])
+async def test_a_change_is_found_in_every_layout_and_an_interrogation_after_it_is_whole(
+    layout: str, block: str
+) -> None:
+    async with hosted(2, reports={"layout": layout}) as host, client(host.port) as c:
+        name = f"GW1m1/LLN0.BR.{block}"
+        reports = Reports(c, name)
+        await reports.subscribe()
+        await reports.pump(0.2)
+        host.put("m1.active_energy_import", 78)
+        changed = await reports.pump(0.4)
+        await c.trigger_gi(name)
+        (asked,) = await reports.pump(0.4)
+        await reports.disable()
+        values = await c.get_data_set_values(f"GW1m1/LLN0.ds{block[4:-2]}")
+
+    assert [reasons(report) for report in changed] == [{"data_change"}]
+    assert sum(78 in leaves(entry.value) for entry in asked.entries) == 1
+    assert [leaves(entry.value) for entry in asked.entries] == [leaves(value) for value in values]
 
 
 async def test_a_report_carries_the_time_of_its_value() -> None:
@@ -378,10 +435,11 @@ async def test_tls_wants_a_certificate_of_the_client() -> None:
 
 
 def flat(report: Any) -> list[Any]:
-    def parts(value: Any) -> list[Any]:
-        return [leaf for part in value for leaf in parts(part)] if isinstance(value, list | tuple) else [value]
+    return [leaf for entry in report.entries for leaf in leaves(entry.value)]
 
-    return [leaf for entry in report.entries for leaf in parts(entry.value)]
+
+def leaves(value: Any) -> list[Any]:
+    return [leaf for part in value for leaf in leaves(part)] if isinstance(value, list | tuple) else [value]
 
 
 def is_time(part: Any) -> bool:

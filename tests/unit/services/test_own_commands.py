@@ -1,9 +1,10 @@
 """services.settings and services.own_commands: what the bridge keeps and obeys for a meter that cannot."""
 
+import msgspec
 import pytest
 
 from bridge.core.command import Command, Origin, Outcome
-from bridge.core.point import PointDef, Value
+from bridge.core.point import Kind, PointDef, Value
 from bridge.core.store import PointStore
 from bridge.services.demand import DemandSettings
 from bridge.services.demand_points import demands_of
@@ -121,3 +122,13 @@ async def test_a_point_that_is_none_of_its_own_is_not_writable() -> None:
 
     assert not bench.commands.owns(POWER.index)
     assert await bench.write(POWER, 1) is Outcome.NOT_WRITABLE
+
+
+def test_a_command_that_has_codes_stands_idle_at_its_code_0() -> None:
+    bench = Bench()
+    coded = msgspec.structs.replace(RESET, kind=Kind.MULTISTATE, states=((0, "idle"), (1, "reset")))
+
+    bench.commands.redefine([coded])
+
+    value = bench.store.get(RESET.index).value
+    assert (value, type(value)) == (0, int)

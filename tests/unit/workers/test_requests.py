@@ -18,12 +18,13 @@ ADMITTED = LoginResult(Admission.ADMITTED, "viewer", (Right.READ,))
 
 
 class Core:
-    """CommandPort, Logins and Refusals that remember."""
+    """CommandPort, Logins, Refusals and Notices that remember."""
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
         self.logins: list[tuple[str, str, str, str]] = []
         self.refusals: list[tuple[str, int]] = []
+        self.notices: list[tuple[str, str, bool]] = []
 
     async def submit(self, command: Command) -> CommandResult:
         self.commands.append(command)
@@ -37,12 +38,16 @@ class Core:
         del origin, reason
         self.refusals.append((target, times))
 
+    def noticed(self, server: str, text: str, fault: bool) -> None:
+        self.notices.append((server, text, fault))
+
 
 class Bench:
     def __init__(self, grants: Grant) -> None:
         self.core, self.answers, self.flushed = Core(), list[wire.Frame](), 0
         store = PointStore([definition(0)])
-        services = Services(store, self.core, FakeLines(), LoopClock(), logins=self.core, refusals=self.core)
+        core = self.core
+        services = Services(store, core, FakeLines(), LoopClock(), logins=core, refusals=core, notices=core)
         self.requests = Requests(services, self._spawn, self.answers.append, lambda: None, self._flush)
         self.requests.grant(Needs(frozenset({0}), grants), "modbus")
         self.tasks: list[asyncio.Task[None]] = []
@@ -53,7 +58,7 @@ class Bench:
     def _flush(self) -> None:
         self.flushed += 1
 
-    async def ask(self, frame: wire.CommandRequest | wire.LoginRequest | wire.WriteRefused) -> wire.Frame | None:
+    async def ask(self, frame: wire.Asking) -> wire.Frame | None:
         self.requests.ask(frame)
         await asyncio.gather(*self.tasks)
         return self.answers.pop() if self.answers else None
@@ -106,6 +111,19 @@ async def test_a_refusal_of_the_server_reaches_the_audit_in_its_own_name_only() 
     await bench.ask(wire.WriteRefused(Origin("cli", "local", ""), "unit 1", "exception 0x01", 1))
 
     assert bench.core.refusals == [("unit 1", 3)]
+
+
+async def test_a_server_with_the_grant_says_once_under_its_own_name_why_it_is_closed() -> None:
+    bench, stranger = Bench(Grant.NOTICES), Bench(Grant.NOTHING)
+    frame = wire.Notice("port closed: " + "x" * 1000, True)
+
+    for _ in range(2):
+        await bench.ask(frame)
+        await stranger.ask(frame)
+
+    ((server, text, fault),) = bench.core.notices
+    assert (server, text[:14], len(text), fault) == ("modbus", "port closed: x", 400, True)
+    assert stranger.core.notices == []
 
 
 def test_a_login_frame_shows_no_password() -> None:

@@ -69,6 +69,8 @@ GOLDEN = {
         wire.Confirm(4, 7, ORIGIN, 5),
         "0000001b9521040793a4646e7033ae31302e302e302e373a3230303030a005",
     ),
+    # came with the grant NOTICES; no other worker sends it
+    "notice": (wire.Notice("port closed", True), "0000000f9328ab706f727420636c6f736564c3"),
     # came with the grant OPERATIONS; no other worker sees them
     "question": (
         wire.CoreRequest(6, "status", {"device": "m"}, 5),

@@ -28,6 +28,12 @@ LOOPBACK: Final = "127.0.0.1"
 LIBRARY_CLIENTS: Final = 5
 
 
+# Bytes that a member of a report takes at most: a text of 255 octets with its quality, time, reason and lengths.
+_MEMBER_BYTES: Final = 320
+# Of a block whose client is there: what happens while one report is on its way. The library's default is 65,536.
+_UNBUFFERED_BYTES: Final = 16_384
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     vendor: str
@@ -59,8 +65,8 @@ class IedServer:
         self._undo: list[Callable[[], None]] = []
         self._keep: list[Callback] = []
         try:
-            self._model = DynamicModel(library, model)
-            self._undo.append(self._model.close)
+            self.native = DynamicModel(library, model)
+            self._undo.append(self.native.close)
             self._handle = self._create()
             self._undo.append(lambda: library.IedServer_destroy(self._handle))
             if config.passwords:
@@ -68,13 +74,14 @@ class IedServer:
                 self._keep.append(check)
                 library.IedServer_setAuthenticator(self._handle, check, None)
             self._controls = Controls(library, desk)
-            self._controls.install(self._handle, self._model)
-            self._listeners = Listeners(library, frozenset(self._model.watched_blocks), desk.report)
+            self._controls.install(self._handle, self.native)
+            self._listeners = Listeners(library, frozenset(self.native.watched_blocks), desk.report)
             self._listeners.install(self._handle)
             watched = Watched(model)
             self.updates = Updates(
-                library, self._handle, self._model, points, self._listeners, watched, config.deadbands, desk.utc_ns
-            )
+                library, self._handle, self.native, points, self._listeners, watched, config.deadbands, desk.utc_ns,
+                desk.report,
+            )  # fmt: skip
         except BaseException:
             self.close()
             raise
@@ -119,14 +126,17 @@ class IedServer:
         try:
             library.IedServerConfig_setEdition(options, EDITION_ORDINAL)
             library.IedServerConfig_setMaxMmsConnections(options, config.max_clients)
-            library.IedServerConfig_setReportBufferSize(options, config.report_buffer_bytes)
+            # the library passes over a report that does not fit, and says nothing
+            whole = self.native.members_most * _MEMBER_BYTES
+            library.IedServerConfig_setReportBufferSize(options, max(config.report_buffer_bytes, whole))
+            library.IedServerConfig_setReportBufferSizeForURCBs(options, max(_UNBUFFERED_BYTES, whole))
             # Any client could otherwise set and delete files, and reach the use-after-free of issue 596.
             library.IedServerConfig_enableFileService(options, False)
             library.IedServerConfig_enableDynamicDataSetService(options, False)
             library.IedServerConfig_enableLogService(options, False)
             # which data set a block reports is for the engineer; `Listeners` relies on it
             library.IedServerConfig_setReportSetting(options, _SETTING_DATA_SET, False)
-            server = made(library.IedServer_createWithConfig(self._model.handle, None, options), "IedServer")
+            server = made(library.IedServer_createWithConfig(self.native.handle, None, options), "IedServer")
         finally:
             library.IedServerConfig_destroy(options)
         identity = config.identity

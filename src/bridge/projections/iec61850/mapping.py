@@ -10,7 +10,7 @@ from bridge.core.ports import Extra, Grant, Needs, Numbers, Projected, SiteFacts
 from bridge.core.rules import Rules
 from bridge.core.units import UNITS
 from bridge.projections.iec61850.objects import Spot, generic_stem, pulse_of, spot_of, unit_of
-from bridge.projections.iec61850.plan import Control, Item, Meter, Plan, Reports
+from bridge.projections.iec61850.plan import Control, Item, Meter, Plan, ReportLayout, Reports
 from bridge.projections.iec61850.settings import Mapping, Override, Rule
 
 __all__ = ["Mapping", "Plan", "project"]
@@ -20,6 +20,11 @@ _INST_LIMIT = 28
 # Octets of IED name and inst together: an MMS domain name (IEC 61850-8-1).
 _DOMAIN_LIMIT = 64
 _DEFAULT_IP = "127.0.0.1"
+# What one server carries: 5 s of CPU of the 10 s that it may take until it is ready, and 260 MB.
+_POINTS_MOST = 24_000
+# Report blocks, instances counted: the library looks at each of them a thousand times a second, 25 ns each.
+_BLOCKS_MOST = 3_000
+_WIDE = (ReportLayout.EVENTS_WIDE, ReportLayout.FULL_WIDE)
 # libiec61850, GPL-3.0: installed when asked for, loaded only in the server's own process
 _EXTRA = Extra("iec61850", "pyiec61850")
 
@@ -33,6 +38,7 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     _known(mapping, site)
     chooser = _Chooser(mapping, numbers)
     meters = chooser.meters(site)
+    _within_reach(mapping, meters)
     listener = mapping.listener
     plan = Plan(
         listener=listener,
@@ -46,7 +52,8 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     )
     items = [item for meter in meters for item in meter.items]
     commands = any(item.control is not Control.STATUS_ONLY for item in items)
-    needs = Needs(frozenset(item.index for item in items), Grant.COMMANDS if commands else Grant.NOTHING)
+    grants = Grant.NOTICES | (Grant.COMMANDS if commands else Grant.NOTHING)
+    needs = Needs(frozenset(item.index for item in items), grants)
     return Projected(plan, needs, (listener,), facts=_facts(plan), tries=(_TRY,), extra=_EXTRA)
 
 
@@ -182,6 +189,22 @@ def _stated_ip(mapping: Mapping) -> str:
         return str(ipaddress.ip_address(mapping.ip))
     except ValueError as exc:
         raise ProjectionError(("ip",), f"expected an IP address, found {mapping.ip!r}") from exc
+
+
+def _within_reach(mapping: Mapping, meters: tuple[Meter, ...]) -> None:
+    points = sum(len(meter.items) for meter in meters)
+    if points > _POINTS_MOST:
+        raise ProjectionError(
+            ("rules",), f"expected {_POINTS_MOST:,} points at most, the most that one server carries, found {points:,}:"
+            " skip some by a rule"
+        )  # fmt: skip
+    reports = mapping.reports
+    blocks = len(meters) * (reports.instances + reports.buffered_instances)
+    if blocks > _BLOCKS_MOST and reports.layout not in _WIDE:
+        raise ProjectionError(
+            ("reports", "instances"), f"expected {_BLOCKS_MOST:,} report blocks at most, found {blocks:,} for"
+            f" {len(meters):,} meters: fewer instances, or a layout over the whole device"
+        )  # fmt: skip
 
 
 def _known(mapping: Mapping, site: SiteFacts) -> None:

@@ -34,6 +34,15 @@ class Leaf:
     time: Handle
 
 
+@dataclass(frozen=True, slots=True)
+class MadeSet:
+    """A data set and the members it was made of. `watched`: a report block always looks for them."""
+
+    handle: Handle
+    members: tuple[str, ...]
+    watched: bool
+
+
 class DynamicModel:
     """Leaves and controls by binding and object path. `watched_blocks`: report blocks that always look for changes."""
 
@@ -44,6 +53,7 @@ class DynamicModel:
         self.leaves: dict[Binding, Leaf] = {}
         self.controls: dict[str, Handle] = {}
         self.watched_blocks: set[Handle] = set()
+        self.data_sets: list[MadeSet] = []
         wanted: dict[str, list[Binding]] = {}
         for binding in model.bindings:
             wanted.setdefault(binding.object, []).append(binding)
@@ -56,6 +66,11 @@ class DynamicModel:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def members_most(self) -> int:
+        """Members of the largest data set."""
+        return max((len(one.members) for one in self.data_sets), default=0)
 
     def close(self) -> None:
         """Free the C model. The server that uses it must be destroyed before."""
@@ -72,6 +87,8 @@ class DynamicModel:
             target = made(library.DataSet_create(data_set.name.encode(), handle), data_set.name)
             for member in data_set.members:
                 made(library.DataSetEntry_create(target, member.encode(), _NO_INDEX, None), member)
+            watched = any(block.data_set == data_set.name and watches(block) for block in node.reports)
+            self.data_sets.append(MadeSet(target, data_set.members, watched))
         for block in node.reports:
             block_handle = made(
                 library.ReportControlBlock_create(

@@ -1,5 +1,5 @@
 """
-Samples -> attribute values: type check, deadband, then time, quality and value under one lock per logical device.
+Samples -> attribute values: type check, deadband, then time, quality and value under one lock.
 
 libiec61850 takes a value of the wrong type without an error, so nothing reaches it unchecked. One batch may come from
 any single thread; the lock is the library's own.
@@ -8,14 +8,15 @@ any single thread; the lock is the library's own.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from bridge.core.point import PointDef, Sample
+from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.point import Value as PointValue
 from bridge.core.quality import Quality
 from bridge.projections.iec61850.health import DeviceHealth, Health
-from bridge.projections.iec61850.lib61850 import Functions, Handle, made
+from bridge.projections.iec61850.lib61850 import Functions, Handle, LibraryError, made
 from bridge.projections.iec61850.listeners import Listeners, Watched
 from bridge.projections.iec61850.native import DynamicModel, Leaf
 from bridge.projections.iec61850.quality import Bits, ClockState, bits, clock_of, utc_time
+from bridge.projections.iec61850.search import Member, NarrowSet, Search
 from bridge.projections.iec61850.tree import STRING_LIMIT, UNSIGNED, Value
 from bridge.projections.iec61850.values import converter
 
@@ -31,10 +32,9 @@ class UpdateCounts:
 class _Target:
     """
     `write` tells the report blocks, `place` does not: it writes into `place_of`. `watched`: a BRCB looks for it, see
-    `listeners`.
+    `listeners`. `members`: where it is in data sets, see `search`.
     """
 
-    device: str
     health: DeviceHealth
     convert: Callable[[PointValue], Value | None]
     leaf: Leaf
@@ -44,10 +44,13 @@ class _Target:
     place_of: Handle
     quality_of: Handle
     watched: bool
+    members: tuple[Member, ...] = ()
     sent: Value | None = None
     quality: int = -1
 
 
+# Values written under one lock: a client's read waits for it, 5 us a value.
+_LOCKED_MOST = 500
 # (target, value, quality, stamp)
 _Pending = tuple[_Target, Value | None, int, bytes]
 
@@ -63,6 +66,7 @@ class Updates:
         watched: Watched,
         deadbands: Mapping[str, float],
         utc_ns: Callable[[], int],
+        report: Callable[[BaseException], None],
     ) -> None:
         """
         `points`: by id. `watched`: what the BRCBs look for. `deadbands`: point id -> smallest change to pass on, in its
@@ -79,15 +83,19 @@ class Updates:
         self._health: dict[str, DeviceHealth] = {}
         self._health_leaves: dict[str, list[Leaf]] = {}
         self._health_shown: dict[str, Health | None] = {}
+        # one for all attributes of a kind and type: 0.3 KB each
+        converters: dict[tuple[Kind, str, frozenset[int]], Callable[[PointValue], Value | None]] = {}
         for binding, leaf in model.leaves.items():
             if binding.health_of:
                 self._health_leaves.setdefault(binding.health_of, []).append(leaf)
                 continue
             definition, measurand = points[binding.point], binding.b_type == "FLOAT32"
+            key = definition.kind, binding.b_type, binding.ordinals
+            if key not in converters:
+                converters[key] = converter(definition.kind, binding)
             target = _Target(
-                binding.device,
                 self._health.setdefault(definition.device, DeviceHealth()),
-                converter(definition.kind, binding),
+                converters[key],
                 leaf,
                 deadbands.get(binding.point, 0.0) if measurand else 0.0,
                 self._writer(binding.b_type),
@@ -97,6 +105,24 @@ class Updates:
                 binding.object in watched,
             )
             self._targets.setdefault(definition.index, []).append(target)
+        self._search = self._short_search(model, report)
+
+    def _short_search(self, model: DynamicModel, report: Callable[[BaseException], None]) -> Search:
+        """A library whose memory is not as expected is searched the long way, and `report` hears why."""
+        targets = [target for mine in self._targets.values() for target in mine]
+        wanted = {value for target in targets for value in (target.place_of, target.quality_of)}
+        try:
+            sets = [(NarrowSet(one.handle, one.members), one.watched) for one in model.data_sets]
+        except LibraryError as exc:
+            report(exc)
+            sets = []
+        search = Search(sets)
+        places = search.places(self._library, wanted)
+        for target in targets:
+            mine = places.get(target.place_of, ())
+            # of a quality that is a member by itself, too
+            target.members = mine + tuple(m for m in places.get(target.quality_of, ()) if m not in mine)
+        return search
 
     def indexes(self) -> list[int]:
         """Return the points that some attribute shows."""
@@ -110,15 +136,15 @@ class Updates:
 
     def apply(self, samples: Iterable[tuple[int, Sample]]) -> None:
         """Write a batch. A sample that does not fit is counted and its object turns invalid, never half written."""
-        by_device: dict[str, list[_Pending]] = {}
+        batch: list[_Pending] = []
         for index, sample in samples:
             for target in self._targets.get(index, ()):
                 pending = self._pending(target, sample)
                 if pending is not None:
-                    by_device.setdefault(target.device, []).append(pending)
+                    batch.append(pending)
         qualified = False
-        for batch in by_device.values():
-            qualified = self._write(batch) or qualified
+        for at in range(0, len(batch), _LOCKED_MOST):
+            qualified = self._write(batch[at : at + _LOCKED_MOST]) or qualified
         if qualified:
             self._show_health()
 
@@ -146,27 +172,33 @@ class Updates:
         """Return whether a quality changed."""
         library, server, starting, changed = self._library, self._server, self._starting, False
         heard, quality_heard = self._listeners.armed, self._listeners.qualified
-        stamped, qualified = library.IedServer_updateTimestampAttributeValue, library.IedServer_updateQuality
+        stamped = library.IedServer_updateTimestampAttributeValue
         library.IedServer_lockDataModel(server)
         try:
+            self._search.narrow(bool(heard or quality_heard))
             for target, value, quality, stamp in batch:
-                leaf = target.leaf
                 # Time first: a report copies the whole object when quality or value triggers it.
-                stamped(server, leaf.time, stamp)
+                stamped(server, target.leaf.time, stamp)
+                members = target.members if target.watched or heard or quality_heard else ()
+                for member in members:
+                    member.show()
                 if quality != target.quality:
                     if starting or not (target.watched or quality_heard):
                         library.MmsValue_setBitStringFromInteger(target.quality_of, quality)
                     else:
-                        qualified(server, leaf.quality, quality)
+                        library.IedServer_updateQuality(server, target.leaf.quality, quality)
                     target.health.moved(target.quality, quality)
                     target.quality, changed = quality, True
                 if value is not None:
                     if starting or not (target.watched or heard):
                         target.place(target.place_of, value)
                     else:
-                        target.write(server, leaf.value, value)
+                        target.write(server, target.leaf.value, value)
                     target.sent = value
+                for member in members:
+                    member.hide()
         finally:
+            self._search.widen()
             library.IedServer_unlockDataModel(server)
         self.counts.written += len(batch)
         return changed

@@ -7,12 +7,12 @@ from bridge.config.ledger import Ledger
 from bridge.core.errors import ProjectionError
 from bridge.core.point import Kind, PointDef, Role
 from bridge.core.ports import Grant, SiteFacts
-from bridge.core.quantity import meaning_of
+from bridge.core.quantity import Quantity, meaning_of
 from bridge.projections.iec61850.mapping import project
 from bridge.projections.iec61850.objects import pulse_of, spot_of, unit_of
 from bridge.projections.iec61850.plan import Control
 from bridge.projections.iec61850.settings import Import
-from tests.support.mms_site import device, mapping, plan_of, site
+from tests.support.mms_site import device, mapping, plan_of, projected, site
 
 
 def point(name: str, kind: Kind = Kind.ANALOG, unit: str = "", index: int = 0, **more: object) -> PointDef:
@@ -161,15 +161,15 @@ def test_no_output_is_commanded_unless_the_mapping_names_it_and_a_billed_point_n
     billed = [msgspec.structs.replace(d, writable=True, mid=True) for d in facts.points]
     locked = project(mapping(rules=rules), SiteFacts("s", billed, facts.devices), Ledger())
 
-    assert plain.needs.grants is Grant.NOTHING
-    assert opted.needs.grants is Grant.COMMANDS
+    assert plain.needs.grants is Grant.NOTICES
+    assert opted.needs.grants is Grant.NOTICES | Grant.COMMANDS
     assert {i.point for i in opted.plan.meters[0].items if i.control is Control.DIRECT} == {  # type: ignore[attr-defined]
         "m1.digital_output_1",
         "m1.digital_output_2",
         "m1.tariff_select",
         "m1.overload_threshold",
     }
-    assert locked.needs.grants is Grant.NOTHING
+    assert locked.needs.grants is Grant.NOTICES
 
 
 @pytest.mark.parametrize(
@@ -194,3 +194,24 @@ def test_what_is_skipped_is_not_there_and_not_needed() -> None:
 
     assert [meter.device for meter in made.plan.meters] == ["m1"]  # type: ignore[attr-defined]
     assert len(made.needs.points) == len(site(1).points)
+
+
+def test_a_site_beyond_what_one_server_carries_is_refused_with_the_figures() -> None:  # BARS L5
+    facts = site(1)
+    campus = [
+        msgspec.structs.replace(point, index=meter * 100 + at, id=f"m{meter}.{point.name}")
+        for meter in range(1, 1001)
+        for at, point in enumerate(facts.points)
+    ]
+    devices = [device(number) for number in range(1, 1001)]
+    with pytest.raises(ProjectionError) as many:
+        projected(SiteFacts("campus", campus, devices))
+    assert many.value.path == ("rules",)
+    assert "expected 24,000 points at most" in str(many.value)
+    assert f"found {len(campus):,}: skip some by a rule" in str(many.value)
+
+    few = [point for point in campus if point.meaning.quantity is Quantity.ACTIVE_ENERGY]
+    with pytest.raises(ProjectionError, match="expected 3,000 report blocks at most, found 6,000 for 1,000 meters"):
+        projected(SiteFacts("campus", few, devices))
+    assert projected(SiteFacts("campus", few, devices), reports={"instances": 2}).plan is not None
+    assert projected(SiteFacts("campus", few, devices), reports={"layout": "events-wide"}).plan is not None
