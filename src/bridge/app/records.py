@@ -80,6 +80,10 @@ class Records:
             if looks % _TIDY_LOOKS == 0:
                 await self.tidy()
 
+    def kept_ns(self) -> dict[str, int]:
+        """Return how long each recorded value is kept, by point id."""
+        return self._recording.kept_ns()
+
     def look(self) -> None:
         """Record the interval that is over, if one is."""
         end_ns = self._profile.due(self._clock.utc_ns())

@@ -211,6 +211,8 @@ class Grant(enum.Flag):
     # read-only questions about the bridge itself
     OPERATIONS = enum.auto()
     LOGINS = enum.auto()
+    # have something done to the bridge itself, as far as the user's role goes
+    ORDERS = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)

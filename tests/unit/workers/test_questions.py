@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 
+from bridge.core.command import Origin
 from bridge.core.errors import OperationRefused
 from bridge.core.operations import ANSWER_LIMIT
 from bridge.core.ports import Grant, Needs
@@ -26,6 +27,13 @@ class Slow:
             return b"x" * (ANSWER_LIMIT + 1)
         await asyncio.Event().wait()
         return b""
+
+    async def order(self, what: str, arguments: Mapping[str, str], origin: Origin) -> bytes:
+        self.ordered.append((what, arguments, origin))
+        return b"done"
+
+    def __init__(self) -> None:
+        self.ordered: list[object] = []
 
 
 class Bench:
