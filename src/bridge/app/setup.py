@@ -93,7 +93,7 @@ def _billing(config: SiteConfig) -> Iterator[Finding]:
     devices = {device.id: device for device in config.devices}
     for name in dict.fromkeys(point.device for point in points):
         device = devices[name]
-        if "tenant" not in device.labels:
+        if "tenant" not in device.labels and device.channel:
             yield Finding("note", "no_tenant", name)
         if not device.mid and device.channel:
             yield Finding("note", "not_certified", name)
