@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -182,13 +183,13 @@ def test_a_fault_in_the_files_is_shown_with_its_line_and_a_reload_from_the_page_
     assert USER in audit
 
 
-def _lost(browser: httpx.Client) -> list[dict[str, object]]:
+def _lost(browser: httpx.Client) -> list[dict[str, Any]]:
     found = browser.get("/api/v1/alarms?state=active").json()
     return [alarm for alarm in found if alarm["device"] == "main" and "communication" in str(alarm["name"])]
 
 
-def _faces(page: str) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = {}
+def _faces(page: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
     for name, body in re.findall(r'<section id="([a-z0-9]+)">(.*?)</section>', page, re.DOTALL):
         delay = re.search(r"<dd>([\d.  ]+) ms", body)
         client = re.search(r'<th scope="row">([\d.]+).*?</td><td class="num">([\d ]+)</td>', body, re.DOTALL)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 # The picture in its own units; left: room for numbers, bottom: for times
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000, 260, 74, 8, 10, 26
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000, 260, 96, 8, 10, 26
+# Edges of the plot, for the templates
+PLOT = {"left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "low": HEIGHT - BOTTOM, "width": WIDTH, "height": HEIGHT}
 # Columns that a line is thinned out to: each keeps its least and its greatest value
 COLUMNS = 460
 _NS = 1_000_000_000

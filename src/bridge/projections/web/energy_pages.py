@@ -16,7 +16,7 @@ from bridge.core.accumulator import as_float
 from bridge.core.point import DeviceDef, PointDef
 from bridge.core.quantity import Quantity, Statistic
 from bridge.projections.web import chart, energy
-from bridge.projections.web.api import NotFound
+from bridge.projections.web.asked import NotFound
 from bridge.projections.web.core import Core
 from bridge.projections.web.files import cell
 from bridge.projections.web.live import row

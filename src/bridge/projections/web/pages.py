@@ -14,7 +14,8 @@ from starlette.routing import Route
 from bridge.core.alarm import summary_of
 from bridge.core.errors import OperationRefused
 from bridge.core.event import EventKind
-from bridge.projections.web.api import NotFound
+from bridge.projections.web.asked import NotFound
+from bridge.projections.web.chart import PLOT
 from bridge.projections.web.core import Core, own_version
 from bridge.projections.web.files import EVENT_FILES, packed
 from bridge.projections.web.groups import firmware_of, groups_of, headline
@@ -49,6 +50,7 @@ class Pages:
             auto_reload=False,
         )
         self._templates.filters.update({"unit": unit_text, "time": time_text, "age": age_text, "clock": clock_text})
+        self._templates.globals["plot"] = PLOT
         for name in self._templates.list_templates():
             self._templates.get_template(name)
 
