@@ -1,7 +1,7 @@
 """
 The console under mutated requests: alive, no server error, no leak, no flood of log lines, nothing written.
 
-METERBRIDGE_FUZZ_FRAMES sets how many (default 50,000; nightly 1,000,000).
+METERBRIDGE_FUZZ_FRAMES sets how many (default 20,000; nightly 1,000,000).
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.web_site import Console, console
 
-FRAMES = int(os.environ.get("METERBRIDGE_FUZZ_FRAMES", "50000"))
+FRAMES = int(os.environ.get("METERBRIDGE_FUZZ_FRAMES", "20000"))
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.fuzz, pytest.mark.timeout(180 + FRAMES // 50)]
 SEED = 20_261_120
 PER_PROBE = 500

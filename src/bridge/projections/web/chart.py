@@ -14,6 +14,8 @@ COLUMNS = 460
 _NS = 1_000_000_000
 _STEPS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
 _TICKS_X, _TICKS_Y = 8, 5
+# A smaller difference no eye and no float of the picture shows
+_LEAST_SPREAD = 1e-9
 _DAY_S = 86_400
 
 
@@ -57,9 +59,10 @@ def frame_of(begin_ns: int, end_ns: int, lines: Sequence[Sequence[Dot]], zero: b
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
-    if high - low < max(abs(high), abs(low)) * 1e-9 or high == low:
-        spread = abs(high) * 0.05 or 1.0
-        low, high = (low if zero and low == 0 else low - spread), high + spread
+    largest = max(abs(high), abs(low))
+    if high - low <= max(largest * 1e-9, _LEAST_SPREAD):
+        spread = max(largest * 0.05, _LEAST_SPREAD) if largest > _LEAST_SPREAD else 1.0
+        low, high = (low if zero and low >= 0 else low - spread), high + spread
     step = _nice((high - low) / (_TICKS_Y - 1))
     return Frame(begin_ns, end_ns, math.floor(low / step) * step, math.ceil(high / step) * step)
 
