@@ -67,6 +67,9 @@ class Forms:
         session, form = self._sessions.of(request.cookies, peer_of(request)), await form_of(request)
         if session is None or not self._is_ours(request, form):
             return self._expired(request, "Alarms")
+        if not session.may_act:
+            # least privilege: who may only look has seen nothing on behalf of others
+            return self._told(request, "Alarms", CommandResult(Outcome.REFUSED_BY_POLICY), "")
         alarm = request.path_params["id"]
         result = await self._core.alarms.acknowledge(alarm, _origin(request, session), self._deadline_ns())
         return self._told(request, "Alarms", result, "/alarms")

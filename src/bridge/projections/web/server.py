@@ -1,6 +1,7 @@
 """Pages, API, health and metrics in their worker."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -70,15 +71,14 @@ class Server:
         self._listening, self._listener = await ctx.listeners.stream(door.make, listener), listener
         try:
             ctx.ready()
-            while not renew.is_set():
-                try:
+            fresh = listener
+            while fresh == listener and _pem(fresh) == pem:
+                # now and then for a certificate of our own making, which is made anew before its end
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_S):
                         await renew.wait()
-                except TimeoutError:
-                    # a certificate of our own making is made anew before its end
-                    fresh = _listener(plan, ctx)
-                    if fresh != listener or _pem(fresh) != pem:
-                        renew.set()
+                renew.clear()
+                fresh = _listener(plan, ctx)
         finally:
             self._listening.close()
 

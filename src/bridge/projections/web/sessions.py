@@ -33,6 +33,11 @@ class Session:
     began_ns: int
     seen_ns: int
 
+    @property
+    def may_act(self) -> bool:
+        """Whether the role goes beyond looking."""
+        return bool(self.rights - {Right.READ})
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
