@@ -168,6 +168,7 @@ async def test_the_guard_ends_half_a_request_and_keeps_a_page_that_only_listens(
                     await anext(lines)
 
 
+#
 async def test_events_are_files_as_well_and_no_cell_of_them_is_a_formula(web: Console) -> None:
     web.core.answers["events"]["events"][0]["text"] = "=cmd|' /C calc'!A0"
 

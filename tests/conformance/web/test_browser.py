@@ -152,7 +152,18 @@ def test_the_frames_of_a_line_are_shown_with_time_direction_and_verdict(demo: De
         assert _crc(frame[:-2]) == frame[-2:]
 
 
-# C-02 X-08
+# C-05
+def test_a_meter_is_identified_for_its_makers_support(demo: Demo) -> None:
+    with _browser(demo) as browser:
+        wait_until(lambda: "<dt>Firmware</dt><dd>1.04" in browser.get("/meters/heat-pump").text, 40)
+        pump, flat = browser.get("/meters/heat-pump").text, browser.get("/meters/tenant-1").text
+
+    assert "<dt>Vendor</dt><dd>Socomec</dd>" in pump
+    assert "<dt>Model</dt><dd>COUNTIS E27</dd>" in pump
+    assert re.search(r"<dt>Serial number</dt><dd>BS2400\d+</dd>", flat)
+
+
+# C-02
 def test_who_asks_a_server_and_how_old_a_reading_is_there_are_on_its_page(demo: Demo, admin: httpx.Client) -> None:
     with httpx.Client(base_url=str(demo.server("web")["url"]), verify=trusting_anybody(), trust_env=False) as browser:
         before = _faces(browser.get("/faces").text)["web"]
