@@ -1,6 +1,5 @@
 """Who has asked this worker: one row an address and listener, kept while it is not crowded out."""
 
-import statistics
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,4 +74,5 @@ class Delays:
         """Return what the core is told."""
         if not self._ms:
             return Census(clients)
-        return Census(clients, round(statistics.median(self._ms), 1), round(max(self._ms), 1))
+        ordered = sorted(self._ms)
+        return Census(clients, round(ordered[len(ordered) // 2], 1), round(ordered[-1], 1))
