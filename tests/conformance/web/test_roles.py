@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -196,10 +195,8 @@ def _token(browser: httpx.Client) -> str:
 def _fingerprint() -> str:
     """SHA-256 of the certificate that a handshake shows; "" while the listener is being opened."""
     try:
-        with (
-            socket.create_connection(("127.0.0.1", PORT), timeout=5) as raw,
-            trusting_anybody().wrap_socket(raw) as sock,
-        ):
-            return hashlib.sha256(sock.getpeercert(binary_form=True) or b"").digest().hex(":")
-    except OSError:
+        with _browser() as browser, browser.stream("GET", "/livez") as answer:
+            shown = answer.extensions["network_stream"].get_extra_info("ssl_object")
+            return hashlib.sha256(shown.getpeercert(binary_form=True)).digest().hex(":")
+    except httpx.HTTPError:
         return ""

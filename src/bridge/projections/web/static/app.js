@@ -173,6 +173,10 @@
     read(picture, Math.min(Math.max((picture.cursorAt ?? data.right) + step, data.left), data.right));
   });
 
+  // on a phone the menu is wider than the screen
+  const here = document.querySelector("nav [aria-current]");
+  if (here) here.scrollIntoView({ inline: "center", block: "nearest" });
+
   for (const area of document.querySelectorAll("[data-live]")) live(area);
   const parts = [...document.querySelectorAll("[data-refresh]")];
   if (parts.length) {
