@@ -12,6 +12,7 @@ import msgspec
 
 from bridge.app.bridge import Bridge
 from bridge.app.certificates import TlsError, check_pair
+from bridge.app.confirm import ConfirmationWanted, Confirmed
 from bridge.commands.chain import Fact
 from bridge.commands.policy import host_of
 from bridge.commands.resets import write_whole
@@ -76,12 +77,17 @@ class Orders:
         except OSError as exc:
             raise OperationRefused(f"{what}: {exc.strerror}") from exc
 
-    async def _reload(self, _: Arguments, origin: Origin) -> Any:
+    async def _reload(self, arguments: Arguments, origin: Origin) -> Any:
+        """`confirmed`: that devices become other meters, which is told first (C-06)."""
+        nothing: dict[str, Any] = {"faults": [], "confirm": [], "points": 0, "servers": 0}
         try:
-            faces = await self._bridge.reload(origin)
+            confirmed = Confirmed.YES if arguments.get("confirmed") else Confirmed.NO
+            faces = await self._bridge.reload(confirmed, origin)
         except ConfigErrors as exc:
-            return {"faults": [str(error) for error in exc.errors[:_FAULTS_MOST]], "points": 0, "servers": 0}
-        return {"faults": [], "points": len(self._bridge.config.points), "servers": len(faces)}
+            return nothing | {"faults": [str(error) for error in exc.errors[:_FAULTS_MOST]]}
+        except ConfirmationWanted as exc:
+            return nothing | {"confirm": list(exc.changes[:_FAULTS_MOST])}
+        return nothing | {"points": len(self._bridge.config.points), "servers": len(faces)}
 
     async def _users(self, _: Arguments, __: Origin) -> Any:
         users = self._bridge.commands.users.read().users

@@ -197,6 +197,6 @@ def _fingerprint() -> str:
     try:
         with _browser() as browser, browser.stream("GET", "/livez") as answer:
             shown = answer.extensions["network_stream"].get_extra_info("ssl_object")
-            return hashlib.sha256(shown.getpeercert(binary_form=True)).digest().hex(":")
+            return hashlib.sha256(shown.getpeercert(True)).digest().hex(":")
     except httpx.HTTPError:
         return ""

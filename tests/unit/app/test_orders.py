@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from bridge.app.bridge import Bridge
+from bridge.app.confirm import ConfirmationWanted, Confirmed
 from bridge.app.orders import Orders
 from bridge.app.setup import findings
 from bridge.commands.chain import Fact
@@ -29,6 +30,7 @@ class Core:
         self.refused: list[Fact] = []
         self.noted: list[Fact] = []
         self.reloads: list[Origin] = []
+        self.exchanged: list[str] = []
         roles = Roles(AccessFile(), lambda protocol, user: role if (protocol, user) == ("web", "anna") else None)
 
         async def refused(fact: Fact) -> None:
@@ -37,7 +39,9 @@ class Core:
         async def note(fact: Fact) -> None:
             self.noted.append(fact)
 
-        async def reload(by: Origin) -> list[object]:
+        async def reload(confirmed: Confirmed, by: Origin) -> list[object]:
+            if self.exchanged and confirmed is Confirmed.NO:
+                raise ConfirmationWanted(self.exchanged)
             self.reloads.append(by)
             return [object()]
 
@@ -52,7 +56,19 @@ class Core:
 async def test_whoever_has_the_right_is_obeyed_and_named_to_what_is_done() -> None:
     core = Core("technician")
 
-    assert await core.order("reload") == {"faults": [], "points": 2, "servers": 1}
+    assert await core.order("reload") == {"faults": [], "confirm": [], "points": 2, "servers": 1}
+    assert core.reloads == [ANNA]
+
+
+# C-06
+async def test_a_device_that_becomes_another_meter_is_told_first_and_taken_over_when_it_is_confirmed() -> None:
+    core = Core("technician")
+    core.exchanged = ["tenant-1 becomes another meter"]
+
+    told = await core.order("reload")
+    assert (told["confirm"], core.reloads) == (["tenant-1 becomes another meter"], [])
+
+    assert (await core.order("reload", confirmed="yes"))["servers"] == 1
     assert core.reloads == [ANNA]
 
 

@@ -127,9 +127,12 @@ class Desk:
         if session is None or not self._sessions.is_of_form(request.cookies, text_of(form, "token")):
             return self._expired(request)
         try:
-            done = await self._core.order("reload", Reloaded, origin_of(request, session))
+            wanted = {"confirmed": "yes"} if text_of(form, "confirmed") else {}
+            done = await self._core.order("reload", Reloaded, origin_of(request, session), **wanted)
         except OperationRefused as exc:
             return self._refused(request, str(exc))
+        if done.confirm:
+            return self._pages.render(request, "confirm", 409, lines=done.confirm)
         words = words_of(request)
         text = f"{done.points} {words('Points')}, {done.servers} {words('Servers')}"
         lines = done.faults or [text]

@@ -21,8 +21,8 @@ from bridge.projections.web.files import EVENT_FILES, packed
 from bridge.projections.web.groups import firmware_of, groups_of, headline
 from bridge.projections.web.labels import point_label
 from bridge.projections.web.live import POINTS_MOST, Live, row
-from bridge.projections.web.rows import TrafficRow
 from bridge.projections.web.mapping import Administration, Plan
+from bridge.projections.web.rows import TrafficRow
 from bridge.projections.web.sessions import Sessions
 from bridge.projections.web.shown import NOTHING, age_text, clock_text, number_text, time_text, unit_text
 from bridge.projections.web.views import alarm_rows, device_rows, found_points

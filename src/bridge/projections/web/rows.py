@@ -287,9 +287,10 @@ class UsersAnswer(msgspec.Struct, frozen=True):
 
 
 class Reloaded(msgspec.Struct, frozen=True):
-    """`faults`: why everything stayed as it was."""
+    """`faults`: why everything stayed as it was. `confirm`: what must be confirmed first."""
 
     faults: list[str]
+    confirm: list[str]
     points: int
     servers: int
 
