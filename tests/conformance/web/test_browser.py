@@ -91,6 +91,7 @@ def test_a_lost_meter_shows_on_the_open_overview_is_an_alarm_to_acknowledge_and_
         alarm, page = _lost(admin)[0], admin.get("/alarms").text
         # the menu of every page shows the highest alarm
         lamp = re.search(r'class="lamp ([a-z]+)', admin.get("/points").text)
+        highest = max(admin.get("/api/v1/alarms?state=active").json(), key=lambda found: found["priority"])
         acknowledged = admin.post(f"/alarms/{alarm['id']}/acknowledge", data={"token": _token(admin)})
         demo.fault("main", None)
         assert browser.stdout.readline() == "back\n"
@@ -104,6 +105,7 @@ def test_a_lost_meter_shows_on_the_open_overview_is_an_alarm_to_acknowledge_and_
     assert (alarm["active"], alarm["priority"] > 0, alarm["acknowledged_ns"]) == (True, True, 0)
     assert f"/alarms/{alarm['id']}/acknowledge" in page
     assert lamp is not None
+    assert lamp[1] == highest["band"]
     assert acknowledged.status_code == 303
     assert (after["active"], after["acknowledged_by"]) == (False, USER)
     assert alarm["start_ns"] < after["acknowledged_ns"] < after["end_ns"]
