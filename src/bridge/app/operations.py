@@ -181,7 +181,7 @@ class Operations:
         history = config.services.history
         return {
             "billed": [point.id for point in billed(history.billed, config.points)],
-            "values": list(records.kept_ns()),
+            "values": records.recorded(),
             "period_s": history.profile_period_s,
             "timezone": history.timezone,
         }

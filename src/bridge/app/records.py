@@ -80,9 +80,9 @@ class Records:
             if looks % _TIDY_LOOKS == 0:
                 await self.tidy()
 
-    def kept_ns(self) -> dict[str, int]:
-        """Return how long each recorded value is kept, by point id."""
-        return self._recording.kept_ns()
+    def recorded(self) -> list[str]:
+        """Return the points whose values are recorded, besides the billed ones."""
+        return list(dict.fromkeys([*self._recording.keys(), *(point.id for point in self._logged)]))
 
     def look(self) -> None:
         """Record the interval that is over, if one is."""

@@ -8,12 +8,16 @@ from bridge.app.past import Past
 from bridge.core.clock import SystemClock
 from bridge.core.point import Kind, PointDef
 from bridge.core.quality import Quality
+from bridge.core.quantity import meaning_of
 from bridge.core.store import PointStore
 from bridge.history.database import Database
 from bridge.history.rows import IndexRow, Pending, ProofRow
 from bridge.services.events import EventLog
 
-INDEX = PointDef(0, "m.active_energy_import", Kind.ACCUMULATOR, "kWh", False, 10**10, "m.yaml:1", resolution=-2)
+NAME = "active_energy_import"
+INDEX = PointDef(
+    0, f"m.{NAME}", Kind.ACCUMULATOR, "kWh", False, 10**10, "m.yaml:1", resolution=-2, meaning=meaning_of(NAME)
+)
 
 
 @pytest.mark.real_time
