@@ -13,7 +13,7 @@ from bridge.config.ledger import Ledger
 from bridge.core.clock import SystemClock
 from bridge.core.command import Origin
 from bridge.core.errors import OperationRefused
-from bridge.core.history import PAGE_MOST, HistoryPage
+from bridge.core.history import PAGE_MOST, HistoryPage, NoHistory
 from bridge.core.login import LOCKED, WRONG, Admission, LoginResult
 from bridge.core.point import Sample
 from bridge.core.ports import Projected, SiteFacts
@@ -116,7 +116,7 @@ class TableCore:
         return msgspec.json.encode(self.orders[what])
 
 
-class TableHistory:
+class TableHistory(NoHistory):
     """HistoryPort that has `rows` by index."""
 
     def __init__(self) -> None:
@@ -127,9 +127,6 @@ class TableHistory:
         self.asked += 1
         found = [row for row in self.rows.get(index, []) if after_ns < row.source_ns < before_ns]
         return HistoryPage(samples=found[:most], more=len(found) > most)
-
-    async def events(self, after: int, most: int = 1) -> HistoryPage:
-        raise AssertionError("the console asks for no events here")
 
 
 class OneUser:

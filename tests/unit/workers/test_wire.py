@@ -78,13 +78,13 @@ GOLDEN = {
     # came with the grant ORDERS; no other worker sees them
     "order": (
         wire.OrderRequest(6, "reload", {"a": "b"}, ORIGIN, 5),
-        "00000026962306a672656c6f616481a161a16293a4646e7033ae31302e302e302e373a3230303030a005",
+        "00000026962406a672656c6f616481a161a16293a4646e7033ae31302e302e302e373a3230303030a005",
     ),
     # asked of a worker only when a person looks: an older worker is replaced with the core
-    "census wanted": (wire.CensusWanted(7), "00000003921207"),
+    "census wanted": (wire.CensusWanted(7), "00000003921307"),
     "census taken": (
         wire.CensusTaken(7, Census([Client("10.0.0.7", 502, 1, 2, 3.0, 0.5)], 1.5, 9.0)),
-        "00000038932207939196a831302e302e302e37cd01f60102cb4008000000000000cb3fe0000000000000cb3ff8000000000000cb4022000000000000",
+        "00000038932307939196a831302e302e302e37cd01f60102cb4008000000000000cb3fe0000000000000cb3ff8000000000000cb4022000000000000",
     ),
     "answer": (wire.CoreAnswer(6, b'{"a":1}', ""), "0000000d941006c4077b2261223a317da0"),
 }

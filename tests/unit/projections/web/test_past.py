@@ -1,6 +1,6 @@
 """bridge.projections.web.past: whole where there is little, bounded where there is much."""
 
-from bridge.core.history import PAGE_MOST, HistoryPage
+from bridge.core.history import PAGE_MOST, HistoryPage, NoHistory
 from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.quality import Quality
 from bridge.projections.web.past import dots_of, series_of
@@ -9,7 +9,7 @@ POWER = PointDef(3, "m.active_power_total", Kind.ANALOG, "kW", False, 10**10, "m
 S = 10**9
 
 
-class Kept:
+class Kept(NoHistory):
     """HistoryPort with one row a second from time 0 on."""
 
     def __init__(self, rows: int, failure: str = "") -> None:
@@ -24,9 +24,6 @@ class Kept:
         first, last = max(after_ns // S + 1, 0), min(-(-before_ns // S), len(self.rows))
         found = self.rows[first:last]
         return HistoryPage(samples=found[:most], more=len(found) > most)
-
-    async def events(self, after: int, most: int = 1) -> HistoryPage:
-        return HistoryPage()
 
 
 async def test_a_short_span_is_read_whole_with_both_its_ends() -> None:
