@@ -392,3 +392,21 @@ async def test_who_sends_too_fast_is_read_at_the_rate_of_the_listener_and_nobody
     assert answer == "again"
     assert 0.5 < took_s < 5
     assert worst_s < 1
+
+
+async def test_clients_are_told_with_their_connections_and_whole_messages_and_stay_when_they_have_left() -> None:
+    async with guarded(Listener(port=0)) as opened:
+        port = opened.listener.port
+        first, second = await Client.connect(port), await Client.connect(port)
+        other, silent = await Client.connect(port, "127.0.0.2"), await Client.connect(port, "127.0.0.3")
+        for client, lines in ((first, 3), (second, 1), (other, 2)):
+            for number in range(lines):
+                assert await client.ask(f"line {number}") == f"line {number}"
+        during = {row.address: (row.port, row.connections, row.messages) for row in opened.clients.rows()}
+        for client in (first, second, other, silent):
+            await client.close()
+        await asyncio.sleep(0.1)
+        after = {row.address: (row.connections, row.messages) for row in opened.clients.rows()}
+
+    assert during == {"127.0.0.1": (port, 2, 4), "127.0.0.2": (port, 1, 2)}
+    assert after == {"127.0.0.1": (0, 4), "127.0.0.2": (0, 2)}

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from bridge.core.listener import Listener
+from bridge.host.clients import Clients
 from bridge.host.guard import Guard
 from bridge.host.visits import OwnVisits
 
@@ -109,3 +110,24 @@ async def test_our_own_question_is_answered_through_a_far_allow_list_and_a_flood
     await asyncio.sleep(0.01)
 
     assert answers == [b"probe", b"probe"]
+
+
+async def test_peers_are_told_with_their_datagrams_and_our_own_questions_are_not() -> None:
+    visits, clients = OwnVisits(), Clients(asyncio.get_running_loop().time)
+    echo = Echo()
+    listener = await Guard({}, visits, clients).datagram(lambda: echo, Listener(port=0))
+    with peer("127.0.0.2") as other, peer("127.0.0.1") as ourselves:
+        for turn in range(3):
+            assert await answer(other, listener.port, b"%d" % turn) == b"%d" % turn
+        # until the row of this tenth of a second is closed
+        await asyncio.sleep(0.25)
+        with visits.visiting():
+            assert await answer(ourselves, listener.port, b"probe") == b"probe"
+        await asyncio.sleep(0.25)
+        assert await answer(other, listener.port, b"last") == b"last"
+    told = [(row.address, row.port, row.connections, row.messages) for row in clients.rows()]
+    port = listener.port
+    listener.close()
+    await asyncio.sleep(0.01)
+
+    assert told == [("127.0.0.2", port, 0, 4)]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 from bridge.core.listener import Listener
+from bridge.host.clients import Clients
 from bridge.host.guard import Guard
 from bridge.host.stream import StreamListener
 from bridge.host.visits import OwnVisits
@@ -49,7 +50,7 @@ class Open:
     def __init__(self) -> None:
         self.counters: dict[str, int] = {}
         self.made: list[Lines] = []
-        self.visits = OwnVisits()
+        self.visits, self.clients = OwnVisits(), Clients(asyncio.get_running_loop().time)
         self.listener: StreamListener
 
     def make(self) -> Lines:
@@ -60,7 +61,7 @@ class Open:
 @contextlib.asynccontextmanager
 async def guarded(listener: Listener) -> AsyncIterator[Open]:
     opened = Open()
-    opened.listener = await Guard(opened.counters, opened.visits).stream(opened.make, listener)
+    opened.listener = await Guard(opened.counters, opened.visits, opened.clients).stream(opened.make, listener)
     try:
         yield opened
     finally:

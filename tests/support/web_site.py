@@ -11,8 +11,11 @@ import msgspec
 
 from bridge.config.ledger import Ledger
 from bridge.core.clock import SystemClock
+from bridge.core.command import Origin
 from bridge.core.errors import OperationRefused
+from bridge.core.history import PAGE_MOST, HistoryPage, NoHistory
 from bridge.core.login import LOCKED, WRONG, Admission, LoginResult
+from bridge.core.point import Sample
 from bridge.core.ports import Projected, SiteFacts
 from bridge.core.rights import Right
 from bridge.core.secret import Secret
@@ -88,10 +91,17 @@ class TableCore:
                     "last_utc_ns": 1_700_000_000_000_000_000,
                 }
             ],
+            "recorded": {"billed": [], "values": [], "period_s": 900, "timezone": "UTC"},
+            "clients": {},
+            "setup": [],
+            "closings": [],
             "registers": [{"function": 3, "address": 0, "data": "AAEAAg==", "utc_ns": 1_700_000_000_000_000_000}],
             "events": {"last": 7, "events": [event | {"device": "", "text": "started", "user": ""}]},
         }
         self.asked: list[tuple[str, Mapping[str, str]]] = []
+        # what `order` answers; None: it refuses
+        self.orders: dict[str, Any] = {}
+        self.ordered: list[tuple[str, Mapping[str, str], Origin]] = []
 
     async def ask(self, what: str, arguments: Mapping[str, str]) -> bytes:
         self.asked.append((what, arguments))
@@ -99,12 +109,32 @@ class TableCore:
             raise OperationRefused(f"nobody knows {what}")
         return msgspec.json.encode(self.answers[what])
 
+    async def order(self, what: str, arguments: Mapping[str, str], origin: Origin) -> bytes:
+        self.ordered.append((what, arguments, origin))
+        if self.orders.get(what) is None:
+            raise OperationRefused("the right `security` is needed")
+        return msgspec.json.encode(self.orders[what])
+
+
+class TableHistory(NoHistory):
+    """HistoryPort that has `rows` by index."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, list[Sample]] = {}
+        self.asked = 0
+
+    async def samples(self, index: int, after_ns: int, before_ns: int, most: int = PAGE_MOST) -> HistoryPage:
+        self.asked += 1
+        found = [row for row in self.rows.get(index, []) if after_ns < row.source_ns < before_ns]
+        return HistoryPage(samples=found[:most], more=len(found) > most)
+
 
 class OneUser:
     """Logins of a core that knows one user; `locked`: it lets nobody in."""
 
     def __init__(self) -> None:
         self.locked = False
+        self.rights: tuple[Right, ...] = (Right.READ,)
         self.tries: list[tuple[str, str, str]] = []
 
     async def login(self, protocol: str, peer: str, user: str, password: Secret) -> LoginResult:
@@ -113,7 +143,7 @@ class OneUser:
             return LOCKED
         if user != "anna" or password.reveal() != PASSWORD:
             return WRONG
-        return LoginResult(Admission.ADMITTED, "viewer", (Right.READ,))
+        return LoginResult(Admission.ADMITTED, "viewer", self.rights)
 
 
 @dataclass(slots=True)
@@ -124,6 +154,7 @@ class Console:
     store: PointStore
     facts: SiteFacts
     core: TableCore
+    history: TableHistory
     users: OneUser
     https: httpx.AsyncClient
     pid: int
@@ -146,13 +177,16 @@ async def console(
 ) -> AsyncIterator[Console]:
     facts = site(meters, analogs)
     store, core, users, port = store_of(facts), TableCore(facts), OneUser(), spare_ports(1)
+    history = TableHistory()
     made = projected(facts, port, **more)
     spec = WorkerSpec("web", SERVER, msgspec.msgpack.encode(made.plan), made.needs, folder)
     clock = SystemClock()
     alarms = AlarmService(store, clock, EventLog(clock))
-    offered = Services(store, StoreWriter(store), FakeLines(), clock, alarms, operations=core, logins=users)
+    offered = Services(
+        store, StoreWriter(store), FakeLines(), clock, alarms, operations=core, logins=users, history=history
+    )
     url = str(made.facts["url"])
     browser = httpx.AsyncClient(base_url=url, verify=trusting_anybody(), timeout=10, trust_env=False)
     async with running(store, [spec], core=offered) as supervisor, browser as https:
         alarms.subscribe(supervisor.alarm_changed)
-        yield Console(url, store, facts, core, users, https, status(supervisor, "web").pid, alarms)
+        yield Console(url, store, facts, core, history, users, https, status(supervisor, "web").pid, alarms)

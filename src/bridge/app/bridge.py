@@ -45,6 +45,8 @@ _ITSELF = Origin("bridge", "", "")
 _SECOND_NS = 1_000_000_000
 # ns that setting the clock of a meter may take
 _SET_NS = 5 * _SECOND_NS
+# who a reload by signal or command line comes from
+_NOBODY = Origin("", "", "")
 # ns without any request to any device after which the poll loop counts as hung; the longest back-off is 300 s
 _UNASKED_NS = 400_000_000_000
 
@@ -109,13 +111,14 @@ class Bridge:
         async with asyncio.TaskGroup() as group:
             await self._serve(group)
 
-    async def reload(self, confirmed: Confirmed = Confirmed.NO) -> Sequence[Face]:
+    async def reload(self, confirmed: Confirmed = Confirmed.NO, by: Origin | None = None) -> Sequence[Face]:
         """
         Take over the files of the site as they are now; return the servers. `confirmed`: that devices become other
-        meters, which changes what is billed by them.
+        meters, which changes what is billed by them. `by`: who asked for it, for the audit.
 
         Raises: ConfigErrors, ConfirmationWanted; then everything stays as it was.
         """
+        by = by or _NOBODY
         async with self._reloading:
             assert self.field is not None
             assert self.supervisor is not None
@@ -124,7 +127,7 @@ class Bridge:
             except ConfigErrors as exc:
                 fault = f"{len(exc.errors)} mistakes, the first: {exc.errors[0]}"
                 self.own.reloaded(fault)
-                await self.commands.reloaded(fault)
+                await self.commands.reloaded(fault, by)
                 raise
             except ConfirmationWanted as exc:
                 self.own.reloaded(f"not confirmed: {exc}")
@@ -134,7 +137,7 @@ class Bridge:
             self.supervisor.reload(self._specs())
             self._notices.servers([face.name for face in self.faces])
             self.own.reloaded("")
-            await self.commands.reloaded("")
+            await self.commands.reloaded("", by)
             return self.faces
 
     def statuses(self) -> list[Status]:

@@ -11,7 +11,7 @@ from bridge.commands.audit_files import AuditFiles
 from bridge.commands.chain import Fact, Record
 from bridge.commands.local import LocalCommands
 from bridge.commands.logins import Logins
-from bridge.commands.policy import WritePolicy, host_of
+from bridge.commands.policy import Roles, WritePolicy, host_of
 from bridge.commands.raw import raw_policy
 from bridge.commands.resets import Resets, write_whole
 from bridge.commands.router import CarrierOf, CommandRouter
@@ -57,6 +57,7 @@ class CommandSide:
         """Take over a configuration."""
         self._config = config
         policy = WritePolicy(config.access, self.logins.role_of)
+        self.roles: Roles = policy.roles
         self.logins.apply(config.access.lockout, policy.roles)
         self.router.apply(policy, config.access.limits)
         self._raw = raw_policy(config, policy.roles)
@@ -89,7 +90,7 @@ class CommandSide:
     async def _keep(self) -> None:
         if self._repaired:
             log.error("audit_damaged %s", self._repaired)
-            await self._note(Fact(kind="audit", result="damaged", reason=self._repaired))
+            await self.note(Fact(kind="audit", result="damaged", reason=self._repaired))
         await self.audit.run()
 
     async def refused_by_server(self, origin: Origin, target: str, reason: str, times: int) -> None:
@@ -115,13 +116,29 @@ class CommandSide:
         if path is not None:
             log.warning("first_run user=%s token_file=%s: add users with `meterbridge user add`", SETUP, path)
 
+    def has_users(self) -> bool:
+        """Tell whether anybody but the token of the first run can log in; a file that cannot be read has nobody."""
+        try:
+            return bool(self.users.read().users)
+        except UserError:
+            return False
+
     async def done_locally(self, kind: str, action: str, target: str, by: str) -> None:
         """Record a change of the users or certificates that the command line has made."""
-        await self._note(Fact(kind=kind, result=action, target=target, protocol="cli", peer="local", user=by))
+        await self.note(Fact(kind=kind, result=action, target=target, protocol="cli", peer="local", user=by))
 
-    async def reloaded(self, fault: str) -> None:
+    async def reloaded(self, fault: str, by: Origin) -> None:
         """Record a change of configuration, or why it was refused."""
-        await self._note(Fact(kind="configuration", result="refused" if fault else "done", target="site", reason=fault))
+        fact = Fact(
+            kind="configuration",
+            result="refused" if fault else "done",
+            target="site",
+            protocol=by.protocol,
+            peer=host_of(by.peer),
+            user=by.user,
+            reason=fault,
+        )
+        await self.note(fact)
 
     def _told(self, record: Record) -> None:
         log.info(
@@ -138,7 +155,8 @@ class CommandSide:
         )
         self.on_record(record)
 
-    async def _note(self, fact: Fact) -> None:
+    async def note(self, fact: Fact) -> None:
+        """Record what has been done; a disk that takes nothing is logged."""
         try:
             await self.audit.note(fact)
         except OSError as exc:

@@ -109,7 +109,8 @@ async def _write(bridge: Bridge, arguments: dict[str, Any]) -> Any:
 
 async def _reload(bridge: Bridge, arguments: dict[str, Any]) -> Any:
     try:
-        faces = await bridge.reload(Confirmed.YES if arguments.get("confirmed") else Confirmed.NO)
+        confirmed = Confirmed.YES if arguments.get("confirmed") else Confirmed.NO
+        faces = await bridge.reload(confirmed, Origin("cli", "local", str(arguments[CALLER])))
     except ConfigErrors as exc:
         return {"faults": [str(error) for error in exc.errors], "confirm": [], "summary": ""}
     except ConfirmationWanted as exc:

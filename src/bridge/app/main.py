@@ -13,6 +13,7 @@ import uvloop
 from bridge.app.bridge import Bridge
 from bridge.app.control import control_handlers, control_streams
 from bridge.app.operations import Operations
+from bridge.app.orders import Orders
 from bridge.control.server import ControlServer
 from bridge.core.clock import Clock
 
@@ -53,7 +54,7 @@ async def _run(bridge: Bridge, on_ready: Ready | None, for_s: float | None) -> N
     state_dir = bridge.config.state_dir
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     control = ControlServer(state_dir, control_handlers(bridge), control_streams(bridge))
-    bridge.operations = Operations(bridge)
+    bridge.operations = Operations(bridge, Orders(bridge))
     await control.start()
     try:
         await bridge.run()

@@ -1,9 +1,9 @@
-"""What the running bridge answers to its own servers: questions that change nothing."""
+"""What the running bridge answers to its own servers: questions, which change nothing; orders are obeyed elsewhere."""
 
 import asyncio
 import base64
 import logging
-from collections import OrderedDict
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -14,29 +14,32 @@ from bridge.app.check import check_site
 from bridge.app.control import control_handlers
 from bridge.app.export import NothingToExport, export_site, exports_of
 from bridge.app.gateway_traffic import traffic_rows
+from bridge.app.orders import Orders
+from bridge.app.setup import findings
+from bridge.app.traces import Traces
 from bridge.config.ledger_file import LEDGER_FILE, read_ledger
 from bridge.control.protocol import ControlError
+from bridge.core.accumulator import decimal_text
+from bridge.core.client import Census
 from bridge.core.errors import ConfigErrors, OperationRefused
-from bridge.field.channel import FieldChannel
-from bridge.field.observe import FrameRing, Verdict
+from bridge.services.billing import billed
 
 log = logging.getLogger("bridge.app")
 # Handlers of the control socket that a server may reach as well: they only read
 _ALIKE = ("status", "registers")
-# Events in one answer, frames of a trace kept between two questions
-_EVENTS_MOST, _FRAMES_KEPT = 1000, 200
-# s without a question after which a channel is not traced any more; channels traced at once
-_TRACE_S, _TRACES_MOST = 15.0, 8
+# Events in one answer
+_EVENTS_MOST = 1000
 _EXPORT_MOST = 1 << 23
 
-Question = Callable[[Mapping[str, str]], Awaitable[Any]]
+Arguments = Mapping[str, str]
+Question = Callable[[Arguments], Awaitable[Any]]
 
 
 class Operations:
     """OperationsPort of the core. Loop thread only."""
 
-    def __init__(self, bridge: Bridge) -> None:
-        self._bridge = bridge
+    def __init__(self, bridge: Bridge, orders: Orders) -> None:
+        self._bridge, self.order = bridge, orders.order
         handlers = control_handlers(bridge)
         self._alike = {name: handlers[name] for name in _ALIKE}
         self._traces = Traces(bridge)
@@ -49,9 +52,13 @@ class Operations:
             "traffic": self._traffic,
             "exports": self._exports,
             "export": self._export,
+            "clients": self._clients,
+            "closings": self._closings,
+            "recorded": self._recorded,
+            "setup": self._setup,
         }
 
-    async def ask(self, what: str, arguments: Mapping[str, str]) -> bytes:
+    async def ask(self, what: str, arguments: Arguments) -> bytes:
         """Raises: OperationRefused."""
         try:
             if what in self._alike:
@@ -70,7 +77,7 @@ class Operations:
             log.error("question_failed what=%s error=%s: %s", what, type(exc).__name__, exc)
             raise OperationRefused(f"{what}: the bridge has a fault, see its log") from exc
 
-    async def _site(self, _: Mapping[str, str]) -> Any:
+    async def _site(self, _: Arguments) -> Any:
         config = self._bridge.config
         return {
             "name": config.file.site.name,
@@ -78,7 +85,7 @@ class Operations:
             "devices": {name: device.label for name, device in config.file.devices.items()},
         }
 
-    async def _events(self, arguments: Mapping[str, str]) -> Any:
+    async def _events(self, arguments: Arguments) -> Any:
         """The newest events after a number, oldest first."""
         log = self._bridge.own.events
         most = min(_number(arguments, "most", 200), _EVENTS_MOST)
@@ -103,7 +110,7 @@ class Operations:
         ]
         return {"last": log.last, "events": rows}
 
-    async def _numbers(self, _: Mapping[str, str]) -> Any:
+    async def _numbers(self, _: Arguments) -> Any:
         """The public numbers of every point, by point and space."""
         bridge = self._bridge
         spaces = await asyncio.to_thread(read_ledger, bridge.config.directory / LEDGER_FILE)
@@ -117,82 +124,78 @@ class Operations:
                     found.setdefault(owner, {})[name] = str(block)
         return found
 
-    async def _check(self, _: Mapping[str, str]) -> Any:
+    async def _check(self, _: Arguments) -> Any:
         return msgspec.to_builtins(await asyncio.to_thread(check_site, self._bridge.site, self._bridge.clock.utc_ns()))
 
-    async def _traffic(self, arguments: Mapping[str, str]) -> Any:
+    async def _traffic(self, arguments: Arguments) -> Any:
         """Who asks what through the gateway, of one channel or all."""
         channel = arguments.get("channel", "")
         rows = await asyncio.to_thread(traffic_rows, self._bridge.config)
         return [row for row in rows if channel in ("", row["channel"])]
 
-    async def _exports(self, _: Mapping[str, str]) -> Any:
+    async def _exports(self, _: Arguments) -> Any:
         return {face.name: sorted(exports_of(face)) for face in self._bridge.servers()}
 
-    async def _export(self, arguments: Mapping[str, str]) -> Any:
+    async def _export(self, arguments: Arguments) -> Any:
         what = arguments.get("what", "")
         files = await asyncio.to_thread(lambda: list(export_site(self._bridge.site, what)))
         if sum(len(text) for _, text in files) > _EXPORT_MOST:
             raise OperationRefused(f"{what} is longer than {_EXPORT_MOST} characters: use `meterbridge export`")
         return [{"name": name, "text": base64.b64encode(text.encode()).decode()} for name, text in files]
 
+    async def _clients(self, _: Arguments) -> Any:
+        """Who asks each server, and how old a reading is when it gets there."""
+        supervisor = self._bridge.supervisor
+        censuses = {} if supervisor is None else await supervisor.censuses()
+        return {name: _census_row(census) for name, census in censuses.items()}
 
-class Traces:
-    """Frames of channels that somebody looks at now; a channel nobody asks about for a while costs nothing."""
-
-    def __init__(self, bridge: Bridge) -> None:
-        self._bridge = bridge
-        self._watched: OrderedDict[str, _Watched] = OrderedDict()
-
-    async def frames(self, arguments: Mapping[str, str]) -> Any:
-        """The newest frames of a channel, oldest first; the first question begins to look."""
-        name = arguments.get("channel", "")
-        field = self._bridge.field
-        channel = field.channels.get(name) if field is not None else None
-        if channel is None:
-            raise OperationRefused(f"expected a channel ({', '.join(self._bridge.config.channels)}), found {name}")
-        watched = self._watched.get(name)
-        if watched is None or watched.channel is not channel:
-            if watched is not None:
-                self._forget(name)
-            elif len(self._watched) >= _TRACES_MOST:
-                self._forget(next(iter(self._watched)))
-            watched = self._watched[name] = _Watched(channel)
-        loop = asyncio.get_running_loop()
-        if watched.end is not None:
-            watched.end.cancel()
-        watched.end = loop.call_later(_TRACE_S, self._forget, name)
-        self._watched.move_to_end(name)
-        clock = self._bridge.clock
-        shift_ns = clock.utc_ns() - clock.monotonic_ns()
-        watched.kept = [*watched.kept, *watched.ring.take()][-_FRAMES_KEPT:]
+    async def _closings(self, arguments: Arguments) -> Any:
+        """
+        The readings that close the days and months of an index, without one the newest of each; counts are exact
+        decimal text. `epoch_now`: of the index as it stands; readings of two epochs have no difference.
+        """
+        try:
+            rows = await self._bridge.own.past.closings(arguments.get("point", ""))
+        except sqlite3.Error as exc:
+            raise OperationRefused(f"the history cannot be read: {exc}") from exc
+        indexes = {definition.id: definition.index for definition in self._bridge.store.defs()}
+        states = {id_: self._bridge.own.gate.state(indexes[id_]) for id_ in {r.point for r in rows} if id_ in indexes}
         return [
             {
-                "time_ns": frame.at_ns + shift_ns,
-                "direction": "out" if frame.verdict is Verdict.SENT else "in",
-                "verdict": frame.verdict.value,
-                "bytes": frame.data.hex(" "),
+                "point": row.point,
+                "period": row.period,
+                "reading": decimal_text(row.count, row.resolution),
+                "unit": row.unit,
+                "epoch": row.epoch,
+                "epoch_now": state.epoch if (state := states.get(row.point)) is not None else row.epoch,
+                "serial_number": row.serial,
+                "read_ns": row.source_ns,
+                "quality": row.quality,
             }
-            for frame in watched.kept
+            for row in rows
         ]
 
-    def _forget(self, name: str) -> None:
-        watched = self._watched.pop(name, None)
-        if watched is not None:
-            watched.channel.ignore(watched.ring.append)
-            if watched.end is not None:
-                watched.end.cancel()
+    async def _recorded(self, _: Arguments) -> Any:
+        """Which points have a past: indexes with a load profile, and values that are recorded."""
+        config, records = self._bridge.config, self._bridge.own.records
+        history = config.services.history
+        return {
+            "billed": [point.id for point in billed(history.billed, config.points)],
+            "values": records.recorded(),
+            "period_s": history.profile_period_s,
+            "timezone": history.timezone,
+        }
+
+    async def _setup(self, _: Arguments) -> Any:
+        return findings(self._bridge)
 
 
-class _Watched:
-    def __init__(self, channel: FieldChannel) -> None:
-        self.channel, self.ring = channel, FrameRing(_FRAMES_KEPT)
-        self.kept: list[Any] = []
-        self.end: asyncio.TimerHandle | None = None
-        channel.observe(self.ring.append)
+def _census_row(census: Census) -> dict[str, Any]:
+    clients = [{name: getattr(row, name) for name in row.__struct_fields__} for row in census.clients]
+    return {"clients": clients, "delay_ms": census.delay_ms, "delay_most_ms": census.delay_most_ms}
 
 
-def _number(arguments: Mapping[str, str], name: str, default: int) -> int:
+def _number(arguments: Arguments, name: str, default: int) -> int:
     text = arguments.get(name, "") or str(default)
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise OperationRefused(f"{name}: expected a number, found {text[:40]}")

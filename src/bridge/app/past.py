@@ -11,6 +11,7 @@ from bridge.core.point import Kind, PointDef, Sample
 from bridge.core.ports import PointReader
 from bridge.core.quality import Quality
 from bridge.history.database import TABLES, Access, Database
+from bridge.history.rows import ProofRow
 from bridge.services.events import EventLog
 from bridge.services.index_gate import counts_up
 
@@ -67,6 +68,16 @@ class Past:
         found = self._events.safe_events(after)
         return HistoryPage(events=found[:most], more=len(found) > most)
 
+    async def closings(self, point: str = "") -> list[ProofRow]:
+        """
+        Return the readings that close the days and months of a point; without one the newest of every point.
+
+        Raises: sqlite3.Error.
+        """
+        if self._path is None:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._proofs, self._path, point)
+
     def close(self) -> None:
         """Read no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -80,7 +91,8 @@ class Past:
                 return Past._recorded(path, point, after_ns, before_ns, most)
         # an outage has no value and no quality of a meter
         return [
-            Sample(r.count, Quality(r.quality) if r.count is not None else Quality.NEVER_READ, r.at_ns, 0) for r in rows
+            Sample(r.count, Quality(r.quality) if r.count is not None else Quality.NEVER_READ, r.at_ns, r.epoch)
+            for r in rows
         ]
 
     @staticmethod
@@ -98,6 +110,11 @@ class Past:
             for row in rows
         ]
         return RecordPage(samples, found.first, found.oldest, found.newest)
+
+    @staticmethod
+    def _proofs(path: Path, point: str) -> list[ProofRow]:
+        with Database(path, access=Access.READ) as database:
+            return database.proofs(point) if point else database.last_proofs()
 
     @staticmethod
     def _recorded(path: Path, point: str, after_ns: int, before_ns: int, most: int) -> list[Sample]:

@@ -80,6 +80,10 @@ class Records:
             if looks % _TIDY_LOOKS == 0:
                 await self.tidy()
 
+    def recorded(self) -> list[str]:
+        """Return the points whose values are recorded, besides the billed ones."""
+        return list(dict.fromkeys([*self._recording.keys(), *(point.id for point in self._logged)]))
+
     def look(self) -> None:
         """Record the interval that is over, if one is."""
         end_ns = self._profile.due(self._clock.utc_ns())

@@ -95,6 +95,10 @@ class Roles:
     def rights(self, role: str) -> frozenset[Right]:
         return self._rights.get(role, frozenset())
 
+    def names(self) -> list[str]:
+        """Return every role of the site."""
+        return list(self._rights)
+
     def knows(self, role: str) -> bool:
         """Tell whether the site has such a role."""
         return role in self._rights

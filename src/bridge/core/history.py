@@ -14,8 +14,9 @@ EVENTS_MOST = 200
 
 class HistoryPage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """
-    Rows, oldest first. `samples`: of an index its load profile (`value` None: an outage began), of all others what was
-    recorded; `source_ns` is the time of the row. `more`: there are further ones. `failure`: why there is nothing.
+    Rows, oldest first. `samples`: of an index its load profile (`value` None: an outage began; `seq`: the epoch, two of
+    which have no difference), of all others what was recorded; `source_ns` is the time of the row. `more`: there are
+    further ones. `failure`: why there is nothing.
     """
 
     samples: list[Sample] = []

@@ -223,6 +223,8 @@ class Grant(enum.Flag):
     LOGINS = enum.auto()
     # to say why it serves, or not
     NOTICES = enum.auto()
+    # have something done to the bridge itself, as far as the user's role goes
+    ORDERS = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)

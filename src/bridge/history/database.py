@@ -65,6 +65,8 @@ TABLES: dict[str, tuple[str, ...]] = {
 _TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
 # Kind of `kept` rows that hold how many rows of a table and point are gone, so that the others keep their numbers
 _GONE = "gone"
+# Letters of a day and of a month
+_PERIODS = (10, 7)
 _BETWEEN = "WHERE point = ? AND at_ns > ? AND at_ns < ? ORDER BY at_ns LIMIT ?"
 _LATEST, _ALL = 1 << 62, -1
 
@@ -225,6 +227,12 @@ class Database:
     def proofs(self, point: str) -> list[ProofRow]:
         """Return the daily and monthly readings of a point."""
         return [ProofRow(*row) for row in self._rows("proof", "WHERE point = ? ORDER BY period", point)]
+
+    def last_proofs(self) -> list[ProofRow]:
+        """Return the newest daily and the newest monthly reading of every point."""
+        newest = "SELECT point, max(period) FROM proof WHERE length(period) = ? GROUP BY point"
+        rows = [row for size in _PERIODS for row in self._rows("proof", f"WHERE (point, period) IN ({newest})", size)]
+        return [ProofRow(*row) for row in rows]
 
     def samples(self, point: str, after_ns: int = 0, before_ns: int = _LATEST, most: int = _ALL) -> list[SampleRow]:
         """Return recorded values of a point."""

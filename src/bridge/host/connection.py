@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Protocol as Shape
 
+from bridge.host.clients import Seen
+
 # Bytes that may come on top for a peer that does not read, before it is dropped. The write that makes it wait may be of
 # any size. 32 clients: 32 MiB.
 UNREAD_MOST = 1 << 20
@@ -120,8 +122,16 @@ class GuardedTransport(asyncio.Transport):
 class Connection(asyncio.Protocol):
     """Loop thread only. `deadline`, `held_since`: loop time; the listener's sweep acts on them."""
 
-    def __init__(self, host: Host, make: Callable[[], asyncio.BaseProtocol], address: str, deadline: float) -> None:
-        self._host, self._make = host, make
+    def __init__(
+        self,
+        host: Host,
+        make: Callable[[], asyncio.BaseProtocol],
+        address: str,
+        deadline: float,
+        seen: Seen | None = None,
+    ) -> None:
+        """`seen`: counts the whole messages of its address."""
+        self._host, self._make, self.seen = host, make, seen
         self.address, self.deadline = address, deadline
         self.heard = self.seated = self.gone = self.opening = False
         self.held_since: float | None = None
@@ -135,6 +145,8 @@ class Connection(asyncio.Protocol):
     def alive(self) -> bool:
         """The protocol has got a whole valid message. False: refused, answer nothing."""
         self.heard = True
+        if self.seen is not None:
+            self.seen.messages += 1
         return self.seated or (not self.gone and self._host.spoke_first(self))
 
     def adopt(self, protocol: asyncio.BaseProtocol) -> None:

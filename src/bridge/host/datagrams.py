@@ -8,6 +8,7 @@ from typing import cast
 
 from bridge.core.listener import Listener
 from bridge.host import sockets
+from bridge.host.clients import Clients, Seen
 from bridge.host.gate import Networks
 from bridge.host.visits import OwnVisits
 
@@ -57,9 +58,12 @@ class DatagramFront(asyncio.DatagramProtocol):
         counters: dict[str, int],
         port: int,
         visits: OwnVisits,
+        clients: Clients,
     ) -> None:
         self._protocol, self._counters, self._port = protocol, counters, port
-        self._visits, self._bind = visits, listener.bind
+        self._visits, self._bind, self._clients = visits, listener.bind, clients
+        # rows of those that have spoken since the last filling
+        self._speaking: dict[str, Seen] = {}
         self._loop = asyncio.get_running_loop()
         self._buckets = Buckets(listener.peer_rate)
         self._networks = Networks(listener.networks)
@@ -81,6 +85,10 @@ class DatagramFront(asyncio.DatagramProtocol):
         elif self._buckets.take(host):
             if self._timer is None:
                 self._timer = self._loop.call_later(_FILL_S, self._fill)
+            seen = self._speaking.get(host)
+            if seen is None:
+                seen = self._speaking[host] = self._seen(host)
+            seen.messages += 1
             self._deliver(data, addr)
         else:
             self._refused("datagrams_dropped", data, addr)
@@ -108,7 +116,17 @@ class DatagramFront(asyncio.DatagramProtocol):
             allowed = self._known[host] = self._networks.allows(host)
         return allowed
 
+    def _seen(self, host: str) -> Seen:
+        if self._visits.may_be_ours(host, self._bind):
+            # counted nowhere
+            return Seen(host, self._port, 0.0, 0.0)
+        return self._clients.of(host, self._port)
+
     def _fill(self) -> None:
+        now = self._clients.now()
+        for seen in self._speaking.values():
+            seen.last = now
+        self._speaking.clear()
         self._timer = self._loop.call_later(_FILL_S, self._fill) if self._buckets.fill() else None
 
     def _refused(self, key: str, data: bytes, addr: tuple[str, int]) -> None:
@@ -139,13 +157,17 @@ class DatagramListener:
 
 
 async def open_datagram(
-    make: Callable[[], asyncio.DatagramProtocol], listener: Listener, counters: dict[str, int], visits: OwnVisits
+    make: Callable[[], asyncio.DatagramProtocol],
+    listener: Listener,
+    counters: dict[str, int],
+    visits: OwnVisits,
+    clients: Clients,
 ) -> DatagramListener:
     """Raises: OSError; ValueError for a network that is none."""
     sock = sockets.bound(socket.SOCK_DGRAM, listener.bind, listener.port)
     port = int(sock.getsockname()[1])
     try:
-        front = DatagramFront(make(), listener, counters, port, visits)
+        front = DatagramFront(make(), listener, counters, port, visits, clients)
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: front, sock=sock)
     except BaseException:
         sock.close()

@@ -7,6 +7,7 @@ from typing import cast
 from bridge.core.listener import Listener
 from bridge.core.ports import Watch
 from bridge.core.serial import Serial
+from bridge.host.clients import Clients
 from bridge.host.datagrams import DatagramListener, open_datagram
 from bridge.host.relay import ClientSide, Relay, RelayListener, any_byte, unwatched
 from bridge.host.serial import serve
@@ -23,17 +24,21 @@ class Guard:
     whole first message), closed_idle, closed_slow (does not read), closed_garbage, relay_failed, datagrams_dropped.
     """
 
-    def __init__(self, counters: dict[str, int], visits: OwnVisits | None = None) -> None:
+    def __init__(
+        self, counters: dict[str, int], visits: OwnVisits | None = None, clients: Clients | None = None
+    ) -> None:
+        """`clients`: told of who comes."""
         self._counters, self._visits = counters, visits or OwnVisits()
+        self._clients = clients or Clients(asyncio.get_running_loop().time)
 
     async def stream(self, make: Callable[[], object], listener: Listener) -> StreamListener:
         factory = cast("Callable[[], asyncio.BaseProtocol]", make)
         tls = ServerTls(listener.tls) if listener.tls is not None else None
-        return StreamListener(factory, listener, self._counters, tls, self._visits)
+        return StreamListener(factory, listener, self._counters, tls, self._visits, self._clients)
 
     async def datagram(self, make: Callable[[], object], listener: Listener) -> DatagramListener:
         factory = cast("Callable[[], asyncio.DatagramProtocol]", make)
-        return await open_datagram(factory, listener, self._counters, self._visits)
+        return await open_datagram(factory, listener, self._counters, self._visits, self._clients)
 
     async def serial(self, make: Callable[[], object], line: Serial) -> None:
         await serve(cast("Callable[[], asyncio.Protocol]", make), line, self._counters)

@@ -81,7 +81,7 @@ async def host(module: str, sock: socket.socket) -> Exit:
             commands=link,
             events=link,
             lines=link,
-            listeners=Guard(link.counters, visits),
+            listeners=Guard(link.counters, visits, link.clients),
             clock=clock,
             state_dir=hello.state_dir,
             counters=link.counters,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from bridge.core.listener import Listener
 from bridge.host import sockets
+from bridge.host.clients import Clients, Seen
 from bridge.host.connection import Connection
 from bridge.host.gate import Networks, Seats
 from bridge.host.tls import ServerTls
@@ -36,10 +37,11 @@ class StreamListener:
         counters: dict[str, int],
         tls: ServerTls | None,
         visits: OwnVisits,
+        clients: Clients,
     ) -> None:
         """Raises: OSError; ValueError for a network that is none."""
         self._make, self._listener, self._counters, self._tls = make, listener, counters, tls
-        self._visits, self._loop = visits, asyncio.get_running_loop()
+        self._visits, self._clients, self._loop = visits, clients, asyncio.get_running_loop()
         self._networks = Networks(listener.networks)
         self._seats: Seats[Connection] = Seats(listener)
         self._opening: dict[Connection, asyncio.Task[None]] = {}
@@ -77,11 +79,15 @@ class StreamListener:
     def spoke_first(self, connection: Connection) -> bool:
         if self._seats.sit(connection):
             connection.seated = True
+            if connection.seen is not None:
+                connection.seen.connections += 1
             return True
         self._end(connection, "refused_full")
         return False
 
     def left(self, connection: Connection) -> None:
+        if connection.seated and not connection.gone and connection.seen is not None:
+            connection.seen.connections -= 1
         connection.gone = True
         self._seats.leave(connection)
 
@@ -112,7 +118,8 @@ class StreamListener:
     def _admit(self, sock: socket.socket, address: str, port: int) -> None:
         self._renew()
         if self._visits.is_ours(address, port, self._listener.bind):
-            self._seats.visit(self._welcome(sock, address, None if self._tls is None else self._tls.own_context))
+            own = None if self._tls is None else self._tls.own_context
+            self._seats.visit(self._welcome(sock, address, own, None))
             return
         refusal = self._refusal(address)
         if refusal:
@@ -120,9 +127,9 @@ class StreamListener:
             self.count(refusal, address)
             return
         self.count("accepted", address)
-        gives_way = self._seats.come(
-            self._welcome(sock, address, None if self._tls is None else self._tls.context), address
-        )
+        context = None if self._tls is None else self._tls.context
+        seen = self._clients.of(address, self._port)
+        gives_way = self._seats.come(self._welcome(sock, address, context, seen), address)
         if gives_way is not None:
             self._end(gives_way, "closed_silent")
 
@@ -131,8 +138,11 @@ class StreamListener:
             return "refused_network"
         return "" if self._seats.has_room(address) else "refused_full"
 
-    def _welcome(self, sock: socket.socket, address: str, context: ssl.SSLContext | None) -> Connection:
-        connection = Connection(self, self._make, address, self.now() + self._listener.first_message_s)
+    def _welcome(
+        self, sock: socket.socket, address: str, context: ssl.SSLContext | None, seen: Seen | None
+    ) -> Connection:
+        """`seen`: where its messages are counted; None for ourselves."""
+        connection = Connection(self, self._make, address, self.now() + self._listener.first_message_s, seen)
         task = self._loop.create_task(self._open(connection, sock, context))
         self._opening[connection] = task
         task.add_done_callback(lambda task: self._opened(connection, sock, task))
@@ -201,6 +211,8 @@ class StreamListener:
                     self._end(connection, "closed_slow")
             elif connection.heard:
                 connection.heard = False
+                if connection.seen is not None:
+                    connection.seen.last = now
                 connection.deadline = now + self._listener.idle_s
             elif now >= connection.deadline:
                 self._end(connection, "closed_idle" if connection.seated else "closed_silent")

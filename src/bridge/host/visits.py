@@ -24,9 +24,13 @@ class OwnVisits:
         finally:
             self._under_way -= 1
 
+    def may_be_ours(self, host: str, listening_at: str) -> bool:
+        """Whether a message of `host` may be our own question: cheap, and not sure."""
+        return bool(self._under_way) and (host == listening_at or _is_loopback(host))
+
     def is_ours(self, host: str, port: int, listening_at: str) -> bool:
         """Whether the peer `host`:`port` of a listener at the address `listening_at` is ourselves."""
-        if not self._under_way or not (host == listening_at or _is_loopback(host)):
+        if not self.may_be_ours(host, listening_at):
             return False
         names = (host, host.removeprefix("::ffff:"), "0.0.0.0", "::")
         return any(name[1] == port and name[0] in names for name in _own_names())

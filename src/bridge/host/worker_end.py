@@ -12,6 +12,7 @@ from bridge.core.event import Event
 from bridge.core.login import BUSY, WRONG, LoginResult
 from bridge.core.secret import Secret
 from bridge.host.alarms import AlarmImage
+from bridge.host.clients import Clients, Delays
 from bridge.host.history import HistoryImage
 from bridge.host.image import PointImage
 from bridge.host.refusals import RefusalCounts
@@ -63,6 +64,7 @@ class WorkerEnd:
         self._quiet_ticks = 0
         self._tick: asyncio.TimerHandle | None = self._loop.call_later(_TICK_S, self._on_tick)
         self.counters: dict[str, int] = {}
+        self.clients, self._delays = Clients(self._loop.time), Delays()
         self.alarms = AlarmImage(self._acknowledge, self._confirm)
         self.history = HistoryImage(self._send, self._new_id)
         self.hello: asyncio.Future[wire.Hello] = self._loop.create_future()
@@ -136,6 +138,13 @@ class WorkerEnd:
 
     async def ask(self, what: str, arguments: Mapping[str, str]) -> bytes:
         """OperationsPort. Raises: OperationRefused."""
+        return await self._asked(lambda id_, until: wire.CoreRequest(id_, what, dict(arguments), until))
+
+    async def order(self, what: str, arguments: Mapping[str, str], origin: Origin) -> bytes:
+        """OperationsPort. Raises: OperationRefused."""
+        return await self._asked(lambda id_, until: wire.OrderRequest(id_, what, dict(arguments), origin, until))
+
+    async def _asked(self, request: Callable[[int, int], wire.Frame]) -> bytes:
         if len(self._questions) >= wire.REQUESTS_KEPT:
             raise OperationRefused(f"{wire.REQUESTS_KEPT} questions under way")
         done: asyncio.Future[bytes] = self._loop.create_future()
@@ -143,7 +152,7 @@ class WorkerEnd:
         self._questions[number] = done
         deadline_ns = self._clock.monotonic_ns() + round(QUESTION_S * 1e9)
         try:
-            self._send(wire.CoreRequest(number, what, dict(arguments), deadline_ns))
+            self._send(request(number, deadline_ns))
             return await self._until(done, deadline_ns)
         except UnicodeEncodeError as exc:
             raise OperationRefused("no Unicode text") from exc
@@ -236,6 +245,7 @@ class WorkerEnd:
         match frame:
             case wire.Changes():
                 self._image.change(frame.samples)
+                self._delays.arrived(frame.samples, self._clock.monotonic_ns(), self._clock.utc_ns())
             case wire.EventFrame():
                 for deliver, _ in list(self._deliver.values()):
                     deliver(frame.event)
@@ -264,6 +274,8 @@ class WorkerEnd:
                 finish(self._logins.get(frame.id), frame.result)
             case wire.Ping():
                 self._health(frame.number)
+            case wire.CensusWanted():
+                self._send(wire.CensusTaken(frame.id, self._delays.census(self.clients.rows())))
             case wire.Definitions():
                 self._image.define(frame)
             case wire.Snapshot():

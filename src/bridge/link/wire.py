@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bridge.core.alarm import Alarm
+from bridge.core.client import Census
 from bridge.core.command import Command, CommandResult, Origin
 from bridge.core.errors import FrameError, RawFailure
 from bridge.core.event import Event
@@ -165,6 +166,12 @@ class RecordsDone(Frame, frozen=True, tag=18):
     page: RecordPage
 
 
+class CensusWanted(Frame, frozen=True, tag=19):
+    """Who are your clients? Asked only when a person looks."""
+
+    id: int
+
+
 class Ready(Frame, frozen=True, tag=20):
     """The listener answers."""
 
@@ -311,6 +318,29 @@ class Notice(Frame, frozen=True, tag=40):
     fault: bool
 
 
+class CensusTaken(Frame, frozen=True, tag=35):
+    """Answer to CensusWanted."""
+
+    id: int
+    census: Census
+
+
+class OrderRequest(Frame, frozen=True, tag=36):
+    """
+    Something to be done to the bridge itself, answered by CoreAnswer in one sequence of ids with CoreRequest. Needs
+    the grant ORDERS. `arguments` may hold a password: this frame is never logged. `deadline_ns`: CLOCK_MONOTONIC.
+    """
+
+    id: int
+    what: str
+    arguments: dict[str, str]
+    origin: Origin
+    deadline_ns: int
+
+    def __repr__(self) -> str:
+        return f"OrderRequest(id={self.id}, what={self.what!r}, arguments=***, origin={self.origin!r})"
+
+
 ToWorker = (
     Hello
     | Definitions
@@ -330,6 +360,7 @@ ToWorker = (
     | CoreAnswer
     | HistoryDone
     | RecordsDone
+    | CensusWanted
 )
 TunnelFrame = TunnelOpen | TunnelSend | TunnelRead | TunnelEnd
 Asking = (
@@ -343,8 +374,10 @@ Asking = (
     | HistoryRequest
     | RecordsRequest
     | Notice
+    | OrderRequest
 )
-ToCore = Ready | Health | TunnelFrame | Asking
+Answering = Ready | Health | CensusTaken
+ToCore = Answering | TunnelFrame | Asking
 
 F = TypeVar("F")
 _encoder = msgspec.msgpack.Encoder()

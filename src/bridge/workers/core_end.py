@@ -41,7 +41,7 @@ class CoreEnd:
         pipe: Pipe,
         services: Services,
         spawn: Callable[[Coroutine[None, None, None]], object],
-        on_frame: Callable[[wire.Ready | wire.Health], None],
+        on_frame: Callable[[wire.Answering], None],
         on_broken: Callable[[str], None],
         flush: Callable[[], None] = lambda: None,
     ) -> None:
@@ -204,7 +204,7 @@ class CoreEnd:
             self._on_broken(str(exc))
             return
         for frame in frames:
-            if isinstance(frame, wire.Ready | wire.Health):
+            if isinstance(frame, wire.Answering):
                 self._on_frame(frame)
             elif isinstance(frame, wire.TunnelFrame):
                 self._tunnels.take(frame)

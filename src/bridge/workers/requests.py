@@ -25,6 +25,7 @@ _SECOND_NS = 1_000_000_000
 _NOTICE_LENGTH = 400
 _DEADLINE_CAP_NS = 60_000_000_000
 Doing = Callable[[], Coroutine[None, None, CommandResult]]
+Answering = Callable[[], Coroutine[None, None, bytes]]
 _DONE_OR_TRIED = frozenset({Outcome.DONE, Outcome.TIMED_OUT, Outcome.DEVICE_REFUSED})
 
 
@@ -127,9 +128,14 @@ class Requests:
             case wire.WriteRefused():
                 self._write_refused(asked)
             case wire.CoreRequest():
-                self._question(asked)
+                granted = Grant.OPERATIONS in self._needs.grants
+                self._question(asked, granted, partial(self._services.operations.ask, asked.what, asked.arguments))
             case wire.Notice():
                 self._notice(asked)
+            case wire.OrderRequest():
+                granted = Grant.ORDERS in self._needs.grants and self._is_own(asked.origin)
+                order = self._services.operations.order
+                self._question(asked, granted, partial(order, asked.what, asked.arguments, asked.origin))
 
     def _history(self, asked: wire.HistoryRequest | wire.RecordsRequest) -> None:
         events = isinstance(asked, wire.HistoryRequest) and asked.index < 0
@@ -274,22 +280,22 @@ class Requests:
         else:
             self._refuse()
 
-    def _question(self, asked: wire.CoreRequest) -> None:
-        if Grant.OPERATIONS not in self._needs.grants:
+    def _question(self, asked: wire.CoreRequest | wire.OrderRequest, granted: bool, answer: Answering) -> None:
+        if not granted:
             self._refuse_question(asked, "not granted")
         elif self._under_way >= wire.REQUESTS_KEPT:
             self._refuse_question(asked, f"{wire.REQUESTS_KEPT} requests under way")
         else:
             self._under_way += 1
-            self._spawn(self._run_question(asked))
+            self._spawn(self._run_question(asked, answer))
 
-    async def _run_question(self, asked: wire.CoreRequest) -> None:
+    async def _run_question(self, asked: wire.CoreRequest | wire.OrderRequest, answer: Answering) -> None:
         body, refused = b"", "timed out"
         try:
             remaining_s = self._remaining_s(asked.deadline_ns)
             if remaining_s > 0:
                 async with asyncio.timeout(remaining_s):
-                    body = await self._services.operations.ask(asked.what, asked.arguments)
+                    body = await answer()
                     refused = "" if len(body) <= ANSWER_LIMIT else f"the answer is longer than {ANSWER_LIMIT} bytes"
         except TimeoutError:
             pass
@@ -299,7 +305,7 @@ class Requests:
             self._under_way -= 1
         self._answer(wire.CoreAnswer(asked.id, b"" if refused else body, refused))
 
-    def _refuse_question(self, asked: wire.CoreRequest, why: str) -> None:
+    def _refuse_question(self, asked: wire.CoreRequest | wire.OrderRequest, why: str) -> None:
         self._answer(wire.CoreAnswer(asked.id, b"", why))
         self._refuse()
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 
+from bridge.core.client import Census
 from bridge.core.ports import Needs
 from bridge.link import wire
 from bridge.link.pipe import END_OF_STREAM, Pipe
@@ -52,6 +53,8 @@ def backoff_s(failures: int, timing: Timing) -> float:
     return float(min(timing.backoff_first_s * 2 ** min(failures - 1, 30), timing.backoff_most_s))
 
 
+# s that a worker may take to say who its clients are
+CENSUS_S = 1.0
 _DIED = "died"
 Spawn = Callable[[Coroutine[None, None, None]], object]
 OnStatus = Callable[[Status], None]
@@ -82,6 +85,7 @@ class Worker:
         self._broken = ""
         self._born_at = self._ready_at = self._probed_at = 0.0
         self._answered = 0
+        self._censuses: dict[int, asyncio.Future[Census]] = {}
         self._status = Status(spec.name)
 
     @property
@@ -94,6 +98,23 @@ class Worker:
             floods=link.floods if link else 0,
             probe_age_s=self._loop.time() - self._probed_at if ready else math.inf,
         )
+
+    async def census(self) -> Census:
+        """Ask the worker who its clients are; one that does not answer has none to tell of."""
+        link = self._link
+        if link is None or self._status.state is not State.READY:
+            return Census()
+        number = max(self._censuses, default=0) + 1
+        taken: asyncio.Future[Census] = self._loop.create_future()
+        self._censuses[number] = taken
+        try:
+            link.control(wire.CensusWanted(number))
+            async with asyncio.timeout(CENSUS_S):
+                return await taken
+        except TimeoutError:
+            return Census()
+        finally:
+            del self._censuses[number]
 
     async def run(self) -> None:
         while not self._stopping.is_set():
@@ -190,8 +211,12 @@ class Worker:
     def _wanted_down(self) -> bool:
         return self._stopping.is_set() or self._reloading
 
-    def _heard(self, frame: wire.Ready | wire.Health) -> None:
-        if isinstance(frame, wire.Health):
+    def _heard(self, frame: wire.Answering) -> None:
+        if isinstance(frame, wire.CensusTaken):
+            taken = self._censuses.get(frame.id)
+            if taken is not None and not taken.done():
+                taken.set_result(frame.census)
+        elif isinstance(frame, wire.Health):
             self._answered = frame.number
             if frame.counters.get("probe_ok") != self._status.counters.get("probe_ok"):
                 self._probed_at = self._loop.time()

@@ -112,11 +112,17 @@ async def test_without_answers_of_the_core_it_says_so_and_is_ill(web: Console) -
 
 
 async def test_metrics_are_read_by_prometheus_and_no_point_is_a_label(web: Console) -> None:
+    client = {"address": "10.0.0.9", "port": 1, "connections": 1, "messages": 7, "known_s": 9.0, "quiet_s": 0.5}
+    web.core.answers["clients"] = {"modbus": {"clients": [client], "delay_ms": 4.0, "delay_most_ms": 250.0}}
     text = (await web.https.get("/metrics")).text
     families = {family.name: family for family in text_string_to_metric_families(text)}
 
     answering = {sample.labels["server"]: sample.value for sample in families["meterbridge_server_answering"].samples}
     assert answering == {"web": 1, "modbus": 1}
+    assert [sample.value for sample in families["meterbridge_server_clients"].samples] == [1]
+    assert [sample.value for sample in families["meterbridge_server_delay_seconds"].samples] == [0.25]
+    # neither is who asks: strangers would choose the labels
+    assert "10.0.0.9" not in text
     points = sum(sample.value for sample in families["meterbridge_points"].samples)
     assert 0 < points <= len(web.facts.points)
     assert not any("point" in sample.labels for family in families.values() for sample in family.samples)
@@ -168,6 +174,7 @@ async def test_the_guard_ends_half_a_request_and_keeps_a_page_that_only_listens(
                     await anext(lines)
 
 
+#
 async def test_events_are_files_as_well_and_no_cell_of_them_is_a_formula(web: Console) -> None:
     web.core.answers["events"]["events"][0]["text"] = "=cmd|' /C calc'!A0"
 

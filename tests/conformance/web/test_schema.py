@@ -35,5 +35,5 @@ async def test_whatever_the_document_allows_is_answered_as_it_says(tmp_path: Pat
         health = await web.https.get("/healthz")
 
     assert process.returncode == 0, output.decode()[-4000:]
-    assert b"Tested: 11" in output
+    assert b"Tested: 15" in output
     assert health.status_code == 200

@@ -14,6 +14,7 @@ from bridge.config.alarm_keys import AlarmKey, AlarmsKey
 from bridge.core.errors import ProjectionError
 from bridge.core.point import Kind, Sample
 from bridge.core.quality import Quality
+from bridge.core.rights import Right
 from bridge.services.alarm_rules import rules_of
 from tests.support.modbus_site import site
 from tests.support.web_site import PASSWORD, Console, console, projected, trusting_anybody
@@ -187,6 +188,7 @@ async def test_no_method_writes_anything_through_the_api_or_a_page(web: Console,
 
 # BARS S3
 async def test_what_a_user_may_do_is_judged_by_the_core_and_its_answer_is_shown(web: Console) -> None:
+    web.users.rights = (Right.READ, Right.PEAK_RESET)
     await _log_in(web, "anna", PASSWORD)
     token = _token((await web.https.get("/login")).text)
 
@@ -203,6 +205,7 @@ async def test_an_alarm_is_acknowledged_with_the_name_of_who_is_logged_in(web: C
     web.alarms.redefine(rules_of(key, web.facts.devices, web.facts.points).rules)
     web.store.publish([(point.index, Sample(300.0, Quality.GOOD, 1_700_000_000_000_000_000, 1))])
     (alarm,) = web.alarms.alarms()
+    web.users.rights = (Right.READ, Right.PEAK_RESET)
     await _log_in(web, "anna", PASSWORD)
     token = _token((await web.https.get("/login")).text)
 
@@ -211,6 +214,17 @@ async def test_an_alarm_is_acknowledged_with_the_name_of_who_is_logged_in(web: C
     (seen,) = web.alarms.alarms()
     assert (answer.status_code, answer.headers["location"]) == (303, "/alarms")
     assert (seen.acknowledged, seen.acknowledged_by) == (True, "anna")
+
+
+# BARS S3
+async def test_who_may_only_look_acknowledges_nothing(web: Console) -> None:
+    await _log_in(web, "anna", PASSWORD)
+    token = _token((await web.https.get("/login")).text)
+
+    answer = await web.https.post("/alarms/1/acknowledge", data={"token": token})
+
+    assert answer.status_code == 403
+    assert "refused by policy" in answer.text
 
 
 async def test_a_command_needs_a_session_the_form_and_a_tick_and_then_is_the_policys(web: Console) -> None:

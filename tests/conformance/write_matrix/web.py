@@ -1,6 +1,7 @@
 """The console: the set form, by whoever holds the first token, and the JSON API, which knows no write."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +37,17 @@ def api(_: RunningBridge, port: int) -> str:
         return str(browser.put("/api/v1/points/landlord.overload_threshold", json={"value": 1}).status_code)
 
 
+def administration(path: str) -> Callable[[RunningBridge, int], str]:
+    """An order to the bridge itself without a login."""
+
+    def send(_: RunningBridge, port: int) -> str:
+        with _browser(port) as browser:
+            form = {"action": "add", "name": "eve", "role": "administrator", "password": "x" * 9 + "yz"}
+            return str(browser.post(path, data=form | {"token": _form_token(browser)}).status_code)
+
+    return send
+
+
 @cache
 def _first_user(token: Path, port: int) -> httpx.Client:
     """The token serves once."""
@@ -60,6 +72,9 @@ WEB = (
     web_attempt("reset_demand_peak", "refused by policy", ("landlord.reset_demand_peak",)),
     web_attempt("active_energy_import", "not writable", ("landlord.active_energy_import",)),
     Attempt("web set without login", nobody, "403", ()),
+    Attempt("web users without login", administration("/access/users"), "403", ()),
+    Attempt("web reload without login", administration("/configuration/reload"), "403", ()),
+    Attempt("web certificate without login", administration("/access/certificate"), "403", ()),
     Attempt("web api", api, "405", ()),
 )
-ENTRY = Entry("web", lambda port: {"listener": {"port": port, "bind": "127.0.0.1"}}, WEB)
+ENTRY = Entry("web", lambda port: {"listener": {"port": port, "bind": "127.0.0.1"}, "administration": "on"}, WEB)

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.app.bridge import Bridge
 from bridge.app.operations import Operations
+from bridge.app.orders import Orders
 from bridge.core.clock import SystemClock
 from bridge.core.errors import OperationRefused
 from bridge.core.event import EventKind
@@ -15,7 +16,8 @@ from bridge.services.events import EventLog
 
 
 def operations(**parts: object) -> Operations:
-    return Operations(cast("Bridge", SimpleNamespace(**parts)))
+    bridge = cast("Bridge", SimpleNamespace(**parts))
+    return Operations(bridge, Orders(bridge))
 
 
 async def test_a_question_nobody_knows_is_refused_with_those_that_are_known() -> None:

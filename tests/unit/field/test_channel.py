@@ -26,7 +26,7 @@ from bridge.field.modbus.master import Echo
 from bridge.field.observe import Verdict
 from bridge.field.serial_port import Parity, Wake
 from bridge.modbus.frame import rtu_frame
-from tests.support.fake_wire import TIMING, FakeWire, LoopClock, master_on, meter, read, read_reply
+from tests.support.fake_wire import TIMING, TURNAROUND_S, FakeWire, LoopClock, master_on, meter, read, read_reply
 
 WRITE_2 = b"\x10\x00\x01\x00\x02\x04abcd"
 
@@ -311,3 +311,17 @@ async def test_what_nobody_waits_for_any_more_is_not_sent_when_its_turn_comes() 
 
     assert await channel.ask(Use.GATEWAY, "g", 1, read(1, 1), 0.3, 1, lambda: False)
     assert [request for _, request in wire.requests] == [rtu_frame(1, read(0, 100)), rtu_frame(1, read(1, 1))]
+
+
+async def test_a_trace_that_begins_in_the_middle_of_an_exchange_shows_no_half_of_it() -> None:
+    channel = channel_on(FakeWire(meter, chunk=14))
+    with channel.trace():
+        await poll(channel, 1, read(0, 60))
+    under_way = asyncio.ensure_future(poll(channel, 1, read(100, 60)))
+    await asyncio.sleep(TIMING.read_s(60, TURNAROUND_S) * 0.7)
+    with channel.trace() as ring:
+        await under_way
+        await poll(channel, 1, read(200, 60))
+        frames = ring.take()
+
+    assert [frame.data for frame in frames] == [rtu_frame(1, read(200, 60)), rtu_frame(1, read_reply(200, 60))]

@@ -152,3 +152,15 @@ def test_a_damaged_row_keeps_its_number_and_is_said_to_be_damaged(tmp_path: Path
         found = database.numbered("sample", "m.v", 1, 9, None)
 
     assert [sound for _, sound in found.rows] == [True, False, True]
+
+
+def test_the_newest_day_and_month_of_every_point_are_found_at_once(tmp_path: Path) -> None:
+    periods = ("2025-12", "2025-12-31", "2026-01", "2026-01-30", "2026-01-31")
+    proofs = [ProofRow(point, period, 1, -2, "kWh", 1, "A", 9, 0) for point in ("a.e", "b.e") for period in periods]
+    with Database(tmp_path / "h.sqlite") as database:
+        database.commit(pending(proofs=[*proofs, ProofRow("c.e", "2026-01-05", 1, -2, "kWh", 1, "A", 9, 0)]))
+
+        found = {(row.point, row.period) for row in database.last_proofs()}
+
+    both = {(point, period) for point in ("a.e", "b.e") for period in ("2026-01", "2026-01-31")}
+    assert found == both | {("c.e", "2026-01-05")}

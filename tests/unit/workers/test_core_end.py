@@ -39,7 +39,7 @@ class Pair:
         self.services = replace(services(self.store), clock=LoopClock())
         self.feed = Feed(self.store, interval_s=0.0)
         self.broken: list[str] = []
-        self.frames: list[wire.Ready | wire.Health] = []
+        self.frames: list[wire.Answering] = []
         self.tasks: set[asyncio.Task[None]] = set()
         ours, self.theirs = socket.socketpair()
         self.theirs.setblocking(False)

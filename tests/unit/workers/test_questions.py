@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 
+import pytest
+
+from bridge.core.command import Origin
 from bridge.core.errors import OperationRefused
 from bridge.core.operations import ANSWER_LIMIT
 from bridge.core.ports import Grant, Needs
@@ -27,12 +30,20 @@ class Slow:
         await asyncio.Event().wait()
         return b""
 
+    async def order(self, what: str, arguments: Mapping[str, str], origin: Origin) -> bytes:
+        self.ordered.append((what, arguments, origin))
+        return b"done"
+
+    def __init__(self) -> None:
+        self.ordered: list[object] = []
+
 
 class Bench:
     def __init__(self, grants: Grant = Grant.OPERATIONS) -> None:
         self.answers: list[wire.Frame] = []
         self.tasks: list[asyncio.Future[None]] = []
-        offered = replace(services(PointStore([], [])), operations=Slow())
+        self.slow = Slow()
+        offered = replace(services(PointStore([], [])), operations=self.slow)
         self.requests = Requests(offered, self.spawn, self.answers.append, lambda: None)
         self.requests.grant(Needs(frozenset(), grants), "web")
         self.clock = offered.clock
@@ -76,3 +87,30 @@ async def test_a_late_answer_is_none_and_one_question_too_many_is_refused_at_onc
 
     late = [answer for answer in answers if isinstance(answer, wire.CoreAnswer) and answer.refused == "timed out"]
     assert sorted(answer.id for answer in late) == list(range(wire.REQUESTS_KEPT))
+
+
+# BARS S3
+@pytest.mark.parametrize(
+    ("grants", "protocol", "obeyed"),
+    [
+        (Grant.OPERATIONS | Grant.ORDERS, "web", True),
+        (Grant.OPERATIONS, "web", False),
+        (Grant.OPERATIONS | Grant.ORDERS, "cli", False),
+    ],
+    ids=["granted", "no grant", "in the name of another"],
+)
+async def test_an_order_needs_the_grant_and_the_servers_own_name(grants: Grant, protocol: str, obeyed: bool) -> None:
+    bench, origin = Bench(grants), Origin(protocol, "10.0.0.7", "anna")
+    until = bench.clock.monotonic_ns() + IN_A_SECOND
+    bench.requests.ask(wire.OrderRequest(1, "reload", {"a": "b"}, origin, until))
+
+    answers = await bench.done()
+
+    assert answers == [wire.CoreAnswer(1, b"done", "") if obeyed else wire.CoreAnswer(1, b"", "not granted")]
+    assert bench.slow.ordered == ([("reload", {"a": "b"}, origin)] if obeyed else [])
+
+
+def test_what_an_order_carries_is_in_no_log() -> None:
+    order = wire.OrderRequest(1, "user_add", {"password": "secret word"}, Origin("web", "10.0.0.7", "anna"), 5)
+
+    assert "secret word" not in repr(order)

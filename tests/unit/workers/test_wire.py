@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.alarm import Alarm
+from bridge.core.client import Census, Client
 from bridge.core.command import Command, Origin
 from bridge.core.errors import FrameError, RawFailure
 from bridge.core.login import Admission, LoginResult
@@ -75,6 +76,17 @@ GOLDEN = {
     "question": (
         wire.CoreRequest(6, "status", {"device": "m"}, 5),
         "00000015951f06a673746174757381a6646576696365a16d05",
+    ),
+    # came with the grant ORDERS; no other worker sees them
+    "order": (
+        wire.OrderRequest(6, "reload", {"a": "b"}, ORIGIN, 5),
+        "00000026962406a672656c6f616481a161a16293a4646e7033ae31302e302e302e373a3230303030a005",
+    ),
+    # asked of a worker only when a person looks: an older worker is replaced with the core
+    "census wanted": (wire.CensusWanted(7), "00000003921307"),
+    "census taken": (
+        wire.CensusTaken(7, Census([Client("10.0.0.7", 502, 1, 2, 3.0, 0.5)], 1.5, 9.0)),
+        "00000038932307939196a831302e302e302e37cd01f60102cb4008000000000000cb3fe0000000000000cb3ff8000000000000cb4022000000000000",
     ),
     "answer": (wire.CoreAnswer(6, b'{"a":1}', ""), "0000000d941006c4077b2261223a317da0"),
 }

@@ -114,6 +114,8 @@ class RtuMaster:
         self._reply: asyncio.Future[bytes] | None = None
         self._quarantine = Quarantine(round(settings.late_s * 1e9))
         self._heard = bytearray()
+        # of the exchange under way: who begins to listen in its middle would get half a frame for a whole one
+        self._traced = False
         self.tap = tap or FrameTap()
         self.counters = LineCounters()
         # who has the line under a lease
@@ -238,7 +240,7 @@ class RtuMaster:
             if self._phase is _Phase.QUIET:
                 self._wait_for_quiet(now)
             return
-        if self.tap.on:
+        if self._traced:
             self._heard += data
         missing = self._reader.feed(data)
         if self._reader.received > MAX_HEARD:
@@ -309,7 +311,8 @@ class RtuMaster:
             self._fail(ConnectionLost(self._settings.channel, self._unit_id, str(exc)))
             return
         self.counters.requests += 1
-        if self.tap.on:
+        self._traced = self.tap.on
+        if self._traced:
             self._heard.clear()
             self.tap.note(now, Verdict.SENT, self._frame)
         sent_at = now + len(self._frame) * self._char_ns
@@ -334,7 +337,7 @@ class RtuMaster:
         rest = self._read()
         if rest:
             self._quiet_at = self._now() + self._quiet_ns
-            if self.tap.on:
+            if self._traced:
                 self._heard += rest
             if self._reader.feed(rest) == 0:
                 self._complete()
@@ -368,7 +371,7 @@ class RtuMaster:
             self.tap.note(self._now(), Verdict.STRAY, data)
 
     def _note(self, verdict: Verdict) -> None:
-        if self.tap.on:
+        if self._traced:
             self.tap.note(self._now(), verdict, bytes(self._heard))
 
     def _read(self) -> bytes:

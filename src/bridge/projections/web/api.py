@@ -11,17 +11,23 @@ from starlette.routing import Route
 
 from bridge.core.errors import OperationRefused
 from bridge.core.event import EventKind
+from bridge.projections.web.api_past import TIME_MOST, closings, history
+from bridge.projections.web.asked import BadRequest, NotFound, integer
 from bridge.projections.web.core import Core, own_version
 from bridge.projections.web.health import health, readiness
 from bridge.projections.web.rows import (
     AlarmRow,
     ChannelRow,
+    Closing,
     Device,
     EventsAnswer,
     Fault,
+    Finding,
     Health,
+    HistoryAnswer,
     PointDetail,
     PointPage,
+    ServerClients,
     ServerRow,
     Site,
     schema_of,
@@ -34,14 +40,6 @@ _NUMBER_MOST = 2**53 - 1
 # Points and events in one answer
 _MOST = 1000
 _KINDS = [kind.value for kind in EventKind]
-
-
-class BadRequest(Exception):
-    """A parameter that is none; the message is for the client."""
-
-
-class NotFound(Exception):
-    """No such thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ async def _device(core: Core, request: Request) -> Device:
 
 
 async def _points(core: Core, request: Request) -> PointPage:
-    offset, limit = _integer(request, "offset", 0, 10**9), _integer(request, "limit", 200, _MOST)
+    offset, limit = integer(request, "offset", 0, 10**9), integer(request, "limit", 200, _MOST)
     found = found_points(core, request.query_params.get("search", ""), request.query_params.get("device", ""))
     rows = [point_row(core, definition) for definition in found[offset : offset + limit]]
     after = offset + limit
@@ -135,9 +133,17 @@ async def _events(core: Core, request: Request) -> EventsAnswer:
     kind = request.query_params.get("kind", "")
     if kind and kind not in _KINDS:
         raise BadRequest(f"kind: expected one of {', '.join(_KINDS)}")
-    after, limit = _integer(request, "after", 0, _NUMBER_MOST), _integer(request, "limit", 200, _MOST)
+    after, limit = integer(request, "after", 0, _NUMBER_MOST), integer(request, "limit", 200, _MOST)
     device = request.query_params.get("device", "")[:100]
     return await core.events(after=str(after), most=str(limit), kind=kind, device=device)
+
+
+async def _setup(core: Core, _: Request) -> list[Finding]:
+    return await core.setup()
+
+
+async def _clients(core: Core, _: Request) -> dict[str, ServerClients]:
+    return await core.clients()
 
 
 async def _healthz(core: Core, _: Request) -> Health:
@@ -146,15 +152,6 @@ async def _healthz(core: Core, _: Request) -> Health:
 
 async def _readyz(core: Core, _: Request) -> Health:
     return await readiness(core)
-
-
-def _integer(request: Request, name: str, default: int, most: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= most):
-        raise BadRequest(f"{name}: expected a number from 0 to {most}")
-    return int(text)
 
 
 _TEXT = {"type": "string"}
@@ -185,6 +182,29 @@ OPERATIONS = (
         _BAD,
     ),
     Operation(f"{PREFIX}/points/{{id}}", "One point, with its public numbers.", _point, PointDetail, (_ID,), _MISSING),
+    Operation(
+        f"{PREFIX}/points/{{id}}/history",
+        "What was recorded of a point, of an index its load profile; oldest first.",
+        history,
+        HistoryAnswer,
+        (
+            _ID,
+            _count("after", 0, TIME_MOST, "Only later ones; UTC in ns."),
+            _count("before", TIME_MOST, TIME_MOST, "Only earlier ones; UTC in ns."),
+            _count("limit", _MOST, _MOST, "At most that many."),
+        ),
+        (200, 400, 404, 503),
+    ),
+    Operation(
+        f"{PREFIX}/points/{{id}}/closings",
+        "The readings that close days and months of an index. Information only: a bill must be checkable at the meter.",
+        closings,
+        list[Closing],
+        (_ID,),
+        _MISSING,
+    ),
+    Operation(f"{PREFIX}/setup", "What is missing or should be seen to.", _setup, list[Finding]),
+    Operation(f"{PREFIX}/clients", "Who asks each server.", _clients, dict[str, ServerClients]),
     Operation(f"{PREFIX}/servers", "Every server with its counters.", _servers, list[ServerRow]),
     Operation(f"{PREFIX}/channels", "Every channel with its counters.", _channels, list[ChannelRow]),
     Operation(

@@ -1,7 +1,8 @@
-"""A self-signed certificate for the console, made at the first start and kept in its state folder."""
+"""The certificate of the console: one that a user has given it, else one of its own making; in its state folder."""
 
 import ipaddress
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +26,46 @@ def own_certificate(folder: Path, names: tuple[str, ...], now_ns: int) -> Tls:
     if not (key.exists() and _lasts(certificate, now + timedelta(days=_RENEW_DAYS))):
         _make(certificate, key, names, now)
     return Tls(certificate=str(certificate), key=str(key))
+
+
+def given_certificate(folder: Path, now_ns: int) -> Tls | None:
+    """Return the files that the core has put here for a user (`bridge.app.orders`), if there are any in time."""
+    certificate, key = folder / "installed.pem", folder / "installed.key"
+    if key.exists() and _lasts(certificate, datetime.fromtimestamp(now_ns / 1e9, UTC)):
+        return Tls(certificate=str(certificate), key=str(key))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a person compares. `fingerprint`: SHA-256. `is_own`: signed by itself."""
+
+    subject: str
+    issuer: str
+    names: str
+    begins: str
+    ends: str
+    fingerprint: str
+    is_own: bool
+
+
+def shown_of(tls: Tls) -> Shown:
+    """Return what stands in the certificate of a listener. Raises: OSError, ValueError."""
+    found = x509.load_pem_x509_certificate(Path(tls.certificate).read_bytes())
+    try:
+        named = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = ", ".join(str(name.value) for name in named)
+    except x509.ExtensionNotFound:
+        names = ""
+    return Shown(
+        subject=found.subject.rfc4514_string(),
+        issuer=found.issuer.rfc4514_string(),
+        names=names,
+        begins=f"{found.not_valid_before_utc:%Y-%m-%d}",
+        ends=f"{found.not_valid_after_utc:%Y-%m-%d}",
+        fingerprint=found.fingerprint(hashes.SHA256()).hex(":"),
+        is_own=found.issuer == found.subject,
+    )
 
 
 def _lasts(path: Path, until: datetime) -> bool:

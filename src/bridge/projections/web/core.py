@@ -7,15 +7,26 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from bridge.core.command import Origin
 from bridge.core.errors import OperationRefused
 from bridge.core.point import DeviceDef, PointDef, Role, Sample
 from bridge.core.ports import ProjectionContext
 from bridge.core.quality import UNUSABLE
-from bridge.projections.web.rows import Checked, EventsAnswer, SiteAnswer, StatusAnswer
+from bridge.projections.web.rows import (
+    Checked,
+    Closing,
+    EventsAnswer,
+    Finding,
+    Recorded,
+    ServerClients,
+    SiteAnswer,
+    StatusAnswer,
+)
 
 T = TypeVar("T")
 # s; any number of browsers ask the core at most that often
 _STATUS_S, _SITE_S, _NUMBERS_S, _CHECK_S = 0.8, 30.0, 10.0, 2.0
+_CLIENTS_S, _SETUP_S, _CLOSINGS_S = 2.0, 2.0, 5.0
 
 
 class Core:
@@ -27,6 +38,7 @@ class Core:
         self.counters = ctx.counters
         self.points = ctx.points
         self.alarms = ctx.alarms
+        self.history = ctx.history
         self.defs: Mapping[str, PointDef] = {definition.id: definition for definition in ctx.points.defs()}
         self.devices: Mapping[str, DeviceDef] = {device.id: device for device in ctx.points.devices()}
         self.by_device: dict[str, list[PointDef]] = {}
@@ -55,17 +67,37 @@ class Core:
         """Return what each server can export. Raises: OperationRefused."""
         return await self._recent("exports", _SITE_S, dict[str, list[str]])
 
+    async def recorded(self) -> Recorded:
+        """Return which points have a past. Raises: OperationRefused."""
+        return await self._recent("recorded", _SITE_S, Recorded)
+
+    async def clients(self) -> dict[str, ServerClients]:
+        """Return who asks each server. Raises: OperationRefused."""
+        return await self._recent("clients", _CLIENTS_S, dict[str, ServerClients])
+
+    async def setup(self) -> list[Finding]:
+        """Return what should be seen to. Raises: OperationRefused."""
+        return await self._recent("setup", _SETUP_S, list[Finding])
+
+    async def last_closings(self) -> list[Closing]:
+        """Return the newest daily and monthly reading of every index. Raises: OperationRefused."""
+        return await self._recent("closings", _CLOSINGS_S, list[Closing])
+
+    async def closings(self, point: str) -> list[Closing]:
+        """Return every daily and monthly reading of an index. Raises: OperationRefused."""
+        return await self.ask("closings", list[Closing], point=point)
+
+    async def order(self, what: str, kind: type[T], origin: Origin, /, **arguments: str) -> T:
+        """Have the core do something, as far as it lets this user. Raises: OperationRefused."""
+        return _decoded(what, await self._ctx.operations.order(what, arguments, origin), kind)
+
     async def events(self, **arguments: str) -> EventsAnswer:
         """Raises: OperationRefused."""
         return await self.ask("events", EventsAnswer, **arguments)
 
     async def ask(self, what: str, kind: type[T], /, **arguments: str) -> T:
         """Raises: OperationRefused."""
-        body = await self._ctx.operations.ask(what, arguments)
-        try:
-            return msgspec.json.decode(body, type=kind)
-        except msgspec.DecodeError as exc:
-            raise OperationRefused(f"the core answers {what} in words of another version: {exc}") from exc
+        return _decoded(what, await self._ctx.operations.ask(what, arguments), kind)
 
     def sample(self, definition: PointDef) -> Sample:
         return self.points.get(definition.index)
@@ -87,6 +119,14 @@ class Core:
                 kept = self._kept[what] = now, await self.ask(what, kind)
             found: T = kept[1]
             return found
+
+
+def _decoded(what: str, body: bytes, kind: type[T]) -> T:
+    """Raises: OperationRefused."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as exc:
+        raise OperationRefused(f"the core answers {what} in words of another version: {exc}") from exc
 
 
 def own_version() -> str:

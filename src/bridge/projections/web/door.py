@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -89,7 +90,12 @@ class _Silent:
     def warning(self, *_: object) -> None: ...
     def log(self, *_: object) -> None: ...
     def error(self, *_: object, exc_info: object = None) -> None:
-        self._counters["failed_pages"] = self._counters.get("failed_pages", 0) + 1
-        log.error("page_failed error=%s: %s", type(exc_info).__name__, exc_info)
+        if isinstance(exc_info, ClientDisconnect):
+            # gone in the middle of its form
+            return
+        count = self._counters["failed_pages"] = self._counters.get("failed_pages", 0) + 1
+        # powers of two: whoever finds such a page must not fill the disk with it
+        if count & (count - 1) == 0:
+            log.error("page_failed error=%s: %s", type(exc_info).__name__, exc_info)
 
     def info(self, *_: object) -> None: ...

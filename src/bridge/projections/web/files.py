@@ -20,7 +20,7 @@ def events_csv(events: Sequence[EventRow]) -> tuple[bytes, str]:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_HEAD)
-    writer.writerows([_cell(cell) for cell in _cells(event)] for event in events)
+    writer.writerows([cell(text) for text in _cells(event)] for event in events)
     return text.getvalue().encode(), "text/csv; charset=utf-8"
 
 
@@ -49,5 +49,7 @@ def _cells(event: EventRow) -> tuple[str, ...]:
     return (str(event.number), at, str(event.priority), event.kind, event.device, event.text, event.user)
 
 
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def cell(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula; a negative number is none."""
+    numeric = text[:1] == "-" and text[1:].replace(".", "", 1).isdigit()
+    return f"'{text}" if text.startswith(_FORMULA) and not numeric else text

@@ -11,12 +11,12 @@ from bridge.core.point import Kind, PointDef, Value
 from bridge.core.ports import Authenticator, CommandPort
 from bridge.core.secret import Secret
 from bridge.projections.web.core import Core
-from bridge.projections.web.pages import Pages, words_of
+from bridge.projections.web.pages import Pages, peer_of, words_of
 from bridge.projections.web.sessions import Session, Sessions
 
 # s for an acknowledgement or a command, the read-back included
 _COMMAND_S = 8.0
-_EXPIRED = "The form has expired. Try again."
+EXPIRED = "The form has expired. Try again."
 _REFUSED_LOGIN = {
     Admission.WRONG: "Wrong name or password.",
     Admission.LOCKED: "Too many wrong tries, or the user is locked. Try again later.",
@@ -45,51 +45,54 @@ class Forms:
     async def _login(self, request: Request) -> Response:
         if request.method != "POST":
             return self._pages.render(request, "login", error="")
-        form = await _form(request)
-        user, password = _text(form, "user"), _text(form, "password")
+        form = await form_of(request)
+        user, password = text_of(form, "user"), text_of(form, "password")
         if not self._is_ours(request, form):
-            return self._pages.render(request, "login", 403, error=_EXPIRED)
-        result = await self._logins.login(_peer(request), user, Secret(password))
+            return self._pages.render(request, "login", 403, error=EXPIRED)
+        result = await self._logins.login(peer_of(request), user, Secret(password))
         if result.admission is not Admission.ADMITTED:
             self._core.counters["refused_logins"] = self._core.counters.get("refused_logins", 0) + 1
             return self._pages.render(request, "login", 401, error=_REFUSED_LOGIN[result.admission])
         response = RedirectResponse("/", 303)
-        self._sessions.begin(user, result, response)
+        self._sessions.begin(user, peer_of(request), result, response)
         return response
 
     async def _logout(self, request: Request) -> Response:
-        form, response = await _form(request), RedirectResponse("/", 303)
+        form, response = await form_of(request), RedirectResponse("/", 303)
         if self._is_ours(request, form):
             self._sessions.end(request.cookies, response)
         return response
 
     async def _acknowledge(self, request: Request) -> Response:
-        session, form = self._sessions.of(request.cookies), await _form(request)
+        session, form = self._sessions.of(request.cookies, peer_of(request)), await form_of(request)
         if session is None or not self._is_ours(request, form):
             return self._expired(request, "Alarms")
+        if not session.may_act:
+            # least privilege: who may only look has seen nothing on behalf of others
+            return self._told(request, "Alarms", CommandResult(Outcome.REFUSED_BY_POLICY), "")
         alarm = request.path_params["id"]
         result = await self._core.alarms.acknowledge(alarm, _origin(request, session), self._deadline_ns())
         return self._told(request, "Alarms", result, "/alarms")
 
     async def _command(self, request: Request) -> Response:
         """A wrong value goes nowhere; everything else is the policy's to judge."""
-        session, form = self._sessions.of(request.cookies), await _form(request)
+        session, form = self._sessions.of(request.cookies, peer_of(request)), await form_of(request)
         if session is None or not self._is_ours(request, form):
             return self._expired(request, "Commands")
         definition = self._core.defs.get(request.path_params["id"])
         if definition is None:
             return self._pages.not_found(request)
-        value = typed(definition, _text(form, "value"))
-        if value is None or not _text(form, "sure"):
+        value = typed(definition, text_of(form, "value"))
+        if value is None or not text_of(form, "sure"):
             return self._told(request, "Commands", CommandResult(Outcome.OUT_OF_RANGE), "")
         command = Command(definition.index, value, _origin(request, session), self._deadline_ns())
         return self._told(request, "Commands", await self._commands.submit(command), f"/points/{definition.id}")
 
     def _is_ours(self, request: Request, form: FormData) -> bool:
-        return self._sessions.is_of_form(request.cookies, _text(form, "token"))
+        return self._sessions.is_of_form(request.cookies, text_of(form, "token"))
 
     def _expired(self, request: Request, title: str) -> Response:
-        return self._pages.render(request, "message", 403, title=title, text=_EXPIRED)
+        return self._pages.render(request, "message", 403, title=title, text=EXPIRED)
 
     def _told(self, request: Request, title: str, result: CommandResult, back: str) -> Response:
         if result.outcome is Outcome.DONE:
@@ -125,18 +128,16 @@ def typed(definition: PointDef, text: str) -> Value:
     return value if -1e300 < value < 1e300 else None
 
 
-async def _form(request: Request) -> FormData:
+async def form_of(request: Request) -> FormData:
+    """Return the fields of a form; files are none."""
     return await request.form(max_files=0, max_fields=10)
 
 
-def _text(form: FormData, name: str) -> str:
+def text_of(form: FormData, name: str) -> str:
+    """Return a field of a form, "" when it has none."""
     found = form.get(name)
     return found if isinstance(found, str) else ""
 
 
-def _peer(request: Request) -> str:
-    return request.client.host if request.client is not None else ""
-
-
 def _origin(request: Request, session: Session) -> Origin:
-    return Origin("web", _peer(request), session.user)
+    return Origin("web", peer_of(request), session.user)

@@ -6,6 +6,7 @@ from bridge.core.point import Kind, PointDef, Role
 from bridge.core.quantity import ENERGIES, Direction, Phase, Quantity, Statistic
 from bridge.projections.web.core import Core
 from bridge.projections.web.live import row
+from bridge.projections.web.shown import value_text
 from bridge.projections.web.words import Words
 
 _POWERS = frozenset(
@@ -73,6 +74,14 @@ def headline(core: Core, device: str, words: Words) -> list[tuple[PointDef, list
     """Return total power and imported energy of a meter, as far as it has them."""
     found = [_first(core, device, Quantity.ACTIVE_POWER), _first(core, device, Quantity.ACTIVE_ENERGY)]
     return [(definition, row(core, definition, words)) for definition in found if definition is not None]
+
+
+def firmware_of(core: Core, device: str, language: str) -> str:
+    """Return the firmware version that a meter tells, "" when it tells none (C-05)."""
+    for definition in core.by_device.get(device, []):
+        if definition.meaning.quantity is Quantity.FIRMWARE_VERSION and core.sample(definition).value is not None:
+            return value_text(definition, core.sample(definition), language)
+    return ""
 
 
 def _first(core: Core, device: str, quantity: Quantity) -> PointDef | None:

@@ -26,11 +26,19 @@ class Certificate(enum.Enum):
     NONE = "none"
 
 
+class Administration(enum.Enum):
+    """Whether a user with the right may reload the site, and keep users and the console's certificate, from a page."""
+
+    OFF = "off"
+    ON = "on"
+
+
 class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     web.yaml. `open_networks`: who may look without logging in, which changes nothing; `health_networks`: who may ask
     /healthz, /readyz and /metrics without it. `hosts`: names of this server besides its addresses and localhost.
-    `max_live`: pages that are kept up to date at once.
+    `max_live`: pages that are kept up to date at once. `idle_min`: minutes without a request after which a login ends.
+    `redirect`: a listener for plain HTTP that sends everybody to this one.
     """
 
     listener: Listener
@@ -39,6 +47,9 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     health_networks: tuple[str, ...] = _LOOPBACK
     hosts: tuple[Host, ...] = ()
     max_live: Annotated[int, msgspec.Meta(ge=1, le=200)] = 30
+    idle_min: Annotated[int, msgspec.Meta(ge=1, le=480)] = 15
+    administration: Administration = Administration.OFF
+    redirect: Listener | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -51,6 +62,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     health_networks: tuple[str, ...]
     hosts: tuple[str, ...]
     max_live: int
+    idle_min: int
+    administration: Administration
+    redirect: Listener | None
 
 
 def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
@@ -68,6 +82,8 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
     plain = mapping.certificate is Certificate.NONE and listener.tls is None
     if plain and not _is_loopback(listener.bind):
         raise ProjectionError(("certificate",), f"expected own, or listener.tls: {listener.bind} is not loopback")
+    if mapping.redirect is not None and (plain or mapping.redirect.tls is not None):
+        raise ProjectionError(("redirect",), "expected a plain listener in front of one with TLS")
     plan = Plan(
         listener=listener,
         certificate=mapping.certificate,
@@ -76,13 +92,18 @@ def project(mapping: Mapping, site: SiteFacts, numbers: Numbers) -> Projected:
         health_networks=mapping.health_networks,
         hosts=mapping.hosts,
         max_live=mapping.max_live,
+        idle_min=mapping.idle_min,
+        administration=mapping.administration,
+        redirect=mapping.redirect,
     )
-    grants = Grant.OPERATIONS | Grant.ALARMS | Grant.LOGINS | Grant.COMMANDS
+    grants = Grant.OPERATIONS | Grant.ALARMS | Grant.LOGINS | Grant.COMMANDS | Grant.HISTORY
+    if mapping.administration is Administration.ON:
+        grants |= Grant.ORDERS
     url = f"{'http' if plain else 'https'}://{listener.bind}:{listener.port}"
     return Projected(
         plan,
         Needs(frozenset(point.index for point in site.points), grants),
-        (listener,),
+        (listener,) if mapping.redirect is None else (listener, mapping.redirect),
         facts={"url": url},
         tries=(f"curl {'' if plain else '-k '}{url.partition(':')[0]}://{{host}}:{{port}}/healthz",),
     )

@@ -1,6 +1,6 @@
 """The bridge for Prometheus: labels are servers, channels, devices and counters, never points."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -8,7 +8,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from bridge.projections.web.core import Core, own_version
-from bridge.projections.web.rows import ChannelRow, DeviceState, ServerRow, StatusAnswer
+from bridge.projections.web.rows import ChannelRow, DeviceState, ServerClients, ServerRow, StatusAnswer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Counters of one server: the core takes no more
@@ -18,13 +18,13 @@ _COUNTERS_MOST = 48
 async def metrics(core: Core) -> bytes:
     """Return the exposition text. Raises: OperationRefused."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(core, await core.status()))
+    registry.register(_Snapshot(core, await core.status(), await core.clients()))
     return generate_latest(registry)
 
 
 class _Snapshot(Collector):
-    def __init__(self, core: Core, status: StatusAnswer) -> None:
-        self._core, self._status = core, status
+    def __init__(self, core: Core, status: StatusAnswer, clients: Mapping[str, ServerClients]) -> None:
+        self._core, self._status, self._clients = core, status, clients
 
     def collect(self) -> Iterable[Metric]:
         status = self._status
@@ -32,6 +32,7 @@ class _Snapshot(Collector):
         yield GaugeMetricFamily("meterbridge_ready", "1: every server answers.", float(status.ready))
         yield GaugeMetricFamily("meterbridge_polling", "1: the meters are being asked.", float(status.polling))
         yield from _servers(status.servers)
+        yield from _clients(self._clients)
         yield from _channels(status.channels)
         yield from _devices(status.devices, self._core.clock.utc_ns())
         yield from self._points()
@@ -66,6 +67,19 @@ def _servers(servers: list[ServerRow]) -> Iterator[Metric]:
         for name, count in list(server.counters.items())[:_COUNTERS_MOST]:
             counts.add_metric([server.name, name], count)
     yield from (answering, age, behind, starts, counts)
+
+
+def _clients(clients: Mapping[str, ServerClients]) -> Iterator[Metric]:
+    """Addresses are no labels: strangers choose them."""
+    count = GaugeMetricFamily("meterbridge_server_clients", "Addresses that have asked it.", labels=["server"])
+    delay = GaugeMetricFamily(
+        "meterbridge_server_delay_seconds", "From a meter's reply to this server, greatest lately.", labels=["server"]
+    )
+    for name, asked in clients.items():
+        count.add_metric([name], len(asked.clients))
+        if asked.delay_most_ms >= 0:
+            delay.add_metric([name], asked.delay_most_ms / 1000)
+    yield from (count, delay)
 
 
 def _channels(channels: list[ChannelRow]) -> Iterator[Metric]:

@@ -11,14 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from bridge.core.alarm import summary_of
 from bridge.core.errors import OperationRefused
 from bridge.core.event import EventKind
-from bridge.projections.web.api import NotFound
+from bridge.projections.web.asked import NotFound
+from bridge.projections.web.chart import PLOT
 from bridge.projections.web.core import Core, own_version
 from bridge.projections.web.files import EVENT_FILES, packed
-from bridge.projections.web.groups import groups_of, headline
+from bridge.projections.web.groups import firmware_of, groups_of, headline
 from bridge.projections.web.labels import point_label
 from bridge.projections.web.live import POINTS_MOST, Live, row
+from bridge.projections.web.mapping import Administration, Plan
 from bridge.projections.web.rows import TrafficRow
 from bridge.projections.web.sessions import Sessions
 from bridge.projections.web.shown import NOTHING, age_text, clock_text, number_text, time_text, unit_text
@@ -35,8 +38,9 @@ Collect = Callable[[Request, Words], Awaitable[Mapping[str, Any]]]
 class Pages:
     """Loop thread only."""
 
-    def __init__(self, core: Core, live: Live, sessions: Sessions, site: str) -> None:
-        self._core, self._live, self._sessions, self._site = core, live, sessions, site
+    def __init__(self, core: Core, live: Live, sessions: Sessions, plan: Plan) -> None:
+        self._core, self._live, self._sessions, self._site = core, live, sessions, plan.site
+        self._administration = plan.administration is Administration.ON
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -46,6 +50,7 @@ class Pages:
             auto_reload=False,
         )
         self._templates.filters.update({"unit": unit_text, "time": time_text, "age": age_text, "clock": clock_text})
+        self._templates.globals["plot"] = PLOT
         for name in self._templates.list_templates():
             self._templates.get_template(name)
 
@@ -62,13 +67,17 @@ class Pages:
             "/events": ("events", self._events),
             "/configuration": ("configuration", self._configuration),
         }
-        made = [Route(path, self._page(name, collect), methods=["GET"]) for path, (name, collect) in shown.items()]
+        made = [self.route(path, name, collect) for path, (name, collect) in shown.items()]
         return [
             *made,
             Route("/live", self._stream, methods=["GET"]),
             Route("/events.{form:str}", self._event_file, methods=["GET"]),
             Route("/export/{what}", self._export, methods=["GET"]),
         ]
+
+    def route(self, path: str, name: str, collect: Collect) -> Route:
+        """Return the route of a page made of the template `name` and of what `collect` returns."""
+        return Route(path, self._page(name, collect), methods=["GET"])
 
     def not_found(self, request: Request) -> Response:
         return self.render(request, "message", 404, title="Not found", text="There is no such page, meter or point.")
@@ -96,6 +105,7 @@ class Pages:
         body = self._templates.get_template(f"{name}.html").render(
             _=words,
             number=number,
+            decimal=lambda text: number_text(text, words.language) if text else NOTHING,
             point_label=lambda definition: point_label(definition, words.language),
             page=name,
             fragment="x-fragment" in request.headers,
@@ -105,7 +115,8 @@ class Pages:
             languages=LANGUAGES,
             theme=theme if theme in _THEMES else "",
             path=request.url.path,
-            session=self._sessions.of(request.cookies),
+            session=self._sessions.of(request.cookies, peer_of(request)),
+            summary=summary_of(core.alarms.alarms()),
             token=form.token,
             now_ns=core.clock.utc_ns(),
             **facts,
@@ -148,6 +159,7 @@ class Pages:
             "row": lambda definition: row(core, definition, words),
             "headline": headline(core, name, words),
             "raw": [_block(block) for block in raw],
+            "firmware": firmware_of(core, name, words.language),
             "alarms": [alarm for alarm in alarm_rows(core, "active") if alarm.device == name],
         }
 
@@ -175,7 +187,8 @@ class Pages:
 
     async def _faces(self, _: Request, words: Words) -> Mapping[str, Any]:
         del words
-        return {"status": await self._core.status(), "exports": await self._core.exports()}
+        core = self._core
+        return {"status": await core.status(), "exports": await core.exports(), "clients": await core.clients()}
 
     async def _channel(self, request: Request, words: Words) -> Mapping[str, Any]:
         del words
@@ -222,7 +235,14 @@ class Pages:
         core = self._core
         site, status, checked = await core.site(), await core.status(), await core.check()
         counts = len(core.devices), len(core.defs)
-        return {"about": site, "status": status, "checked": checked, "counts": counts, "exports": await core.exports()}
+        return {
+            "about": site,
+            "status": status,
+            "checked": checked,
+            "counts": counts,
+            "exports": await core.exports(),
+            "administration": self._administration,
+        }
 
     async def _stream(self, request: Request) -> Response:
         """Live values of a meter, of a page of points, or of points by name."""
@@ -258,6 +278,11 @@ class Pages:
 
     def _site_file(self) -> str:
         return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in self._site) or "site"
+
+
+def peer_of(request: Request) -> str:
+    """Return the address a request comes from."""
+    return request.client.host if request.client is not None else ""
 
 
 def words_of(request: Request) -> Words:

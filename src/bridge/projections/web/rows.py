@@ -180,7 +180,10 @@ class PointDetail(msgspec.Struct, frozen=True):
 
 
 class AlarmRow(msgspec.Struct, frozen=True):
-    """`end_ns`: 0 while it lasts. `acknowledged_ns`: 0 until somebody did."""
+    """
+    `end_ns`: 0 while it lasts, `duration_s`: null then. `before`, `extreme`: furthest value while it was pending and
+    while it was active. `acknowledged_ns`: 0 until somebody did.
+    """
 
     id: int
     name: str
@@ -192,10 +195,104 @@ class AlarmRow(msgspec.Struct, frozen=True):
     active: bool
     start_ns: int
     end_ns: int
+    duration_s: float | None
     limit: float | None
+    before: float | None
     extreme: float | None
     acknowledged_ns: int
     acknowledged_by: str
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """Which points have a past. `billed`: with a load profile of every `period_s`; days begin in `timezone`."""
+
+    billed: list[str]
+    values: list[str]
+    period_s: int
+    timezone: str
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """
+    The reading that closes a day (2026-01-31) or a month (2026-01): the first one after it. `reading`: exact decimal
+    text. Readings of two epochs have no difference; `epoch_now` is that of the index as it stands.
+    """
+
+    point: str
+    period: str
+    reading: str
+    unit: str
+    epoch: int
+    epoch_now: int
+    serial_number: str
+    read_ns: int
+    quality: int
+
+
+class HistoryRow(msgspec.Struct, frozen=True):
+    """`value`: an index as exact decimal text; null where an outage began. `epoch`: of an index, else 0."""
+
+    time_ns: int
+    value: float | int | str | bool | None
+    quality: list[str]
+    epoch: int
+
+
+class HistoryAnswer(msgspec.Struct, frozen=True):
+    """`next`: the time to ask on from, null at the end."""
+
+    point: str
+    unit: str
+    rows: list[HistoryRow]
+    next: int | None
+
+
+class ClientRow(msgspec.Struct, frozen=True):
+    """One address at one listener. `connections`: open now. `messages`: whole ones since `known_s`."""
+
+    address: str
+    port: int
+    connections: int
+    messages: int
+    known_s: float
+    quiet_s: float
+
+
+class ServerClients(msgspec.Struct, frozen=True):
+    """`delay_ms`, `delay_most_ms`: from a meter's reply to this server, middle and greatest lately; -1 for none yet."""
+
+    clients: list[ClientRow]
+    delay_ms: float
+    delay_most_ms: float
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing to see to. `level`: fault, warning or note. `code`: what; `subject`: of what."""
+
+    level: str
+    code: str
+    subject: str
+    detail: str = ""
+
+
+class UserRow(msgspec.Struct, frozen=True):
+    name: str
+    role: str
+    locked: bool
+
+
+class UsersAnswer(msgspec.Struct, frozen=True):
+    users: list[UserRow]
+    roles: list[str]
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """`faults`: why everything stayed as it was. `confirm`: what must be confirmed first."""
+
+    faults: list[str]
+    confirm: list[str]
+    points: int
+    servers: int
 
 
 class Fault(msgspec.Struct, frozen=True):

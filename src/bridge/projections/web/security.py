@@ -18,7 +18,8 @@ _HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # with `no-referrer` browsers send forms with "Origin: null", as a foreign page would
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
@@ -45,6 +46,24 @@ class Networks:
         return any((mapped or found) in network for network in self._networks)
 
 
+class Hosts:
+    """Names this server may be asked by: addresses, localhost and those configured. Pure."""
+
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self._hosts = {"localhost", *(host.lower() for host in hosts)}
+
+    def knows(self, host: str) -> bool:
+        """`host`: a Host header, with or without port."""
+        name = without_port(host.lower())
+        if name in self._hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
 class Protection:
     """
     ASGI middleware in front of every route.
@@ -56,7 +75,7 @@ class Protection:
     def __init__(self, app: ASGIApp, plan: Plan, sessions: Sessions, counters: dict[str, int]) -> None:
         self._app, self._sessions, self._counters = app, sessions, counters
         self._open, self._health = Networks(plan.open_networks), Networks(plan.health_networks)
-        self._hosts = {"localhost", *(host.lower() for host in plan.hosts)}
+        self._hosts = Hosts(plan.hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,7 +98,7 @@ class Protection:
 
     def _refusal(self, method: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         host = headers.get(b"host", b"").decode("latin-1")
-        if not self._knows(host):
+        if not self._hosts.knows(host):
             return 421, "This server is not asked by that name: see `hosts` in web.yaml."
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > BODY_MOST:
@@ -97,20 +116,11 @@ class Protection:
         if path in _HEALTH and self._health.allows(address):
             return True
         cookies = cookie_parser(headers.get(b"cookie", b"").decode("latin-1"))
-        return self._sessions.of(cookies) is not None
-
-    def _knows(self, host: str) -> bool:
-        name = _without_port(host.lower())
-        if name in self._hosts:
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        return self._sessions.of(cookies, address) is not None
 
 
-def _without_port(host: str) -> str:
+def without_port(host: str) -> str:
+    """Return the name or address of a Host header; an IPv6 address without its brackets."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.rpartition(":")[0] if ":" in host else host

@@ -11,8 +11,8 @@ from bridge.core.clock import Clock
 from bridge.core.login import LoginResult
 from bridge.core.rights import Right
 
-# s without a request, and in all, after which one has to log in again
-_IDLE_S, _LIFE_S = 900, 28_800
+# s in all after which one has to log in again
+_LIFE_S = 28_800
 # Sessions at once; the one that was idle longest ends
 _MOST = 100
 _TOKEN_BYTES = 32
@@ -20,13 +20,23 @@ _TOKEN_BYTES = 32
 
 @dataclass(slots=True)
 class Session:
-    """`rights`: as the core gave them at the login; it judges every command by itself again."""
+    """
+    `id`: what it is called on a page, not what opens it. `peer`: the address that logged in; no other may use it.
+    `rights`: as the core gave them at the login; it judges every command by itself again.
+    """
 
+    id: str
+    peer: str
     user: str
     role: str
     rights: frozenset[Right]
     began_ns: int
     seen_ns: int
+
+    @property
+    def may_act(self) -> bool:
+        """Whether the role goes beyond looking."""
+        return bool(self.rights - {Right.READ})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +48,48 @@ class Form:
 
 
 class Sessions:
-    """Loop thread only. `secure`: over TLS; then the cookies go nowhere else."""
+    """Loop thread only. `secure`: over TLS; then the cookies go nowhere else. `idle_s`: the end of a silent session."""
 
-    def __init__(self, clock: Clock, secure: bool) -> None:
-        self._clock, self._secure = clock, secure
+    def __init__(self, clock: Clock, secure: bool, idle_s: int) -> None:
+        self._clock, self._secure, self._idle_ns = clock, secure, idle_s * 10**9
         self._sessions: dict[str, Session] = {}
         self._secret = secrets.token_bytes(_TOKEN_BYTES)
         # the prefix makes a browser refuse the cookie from another host, path or without TLS
         prefix = "__Host-" if secure else ""
         self._name, self._form_name = f"{prefix}meterbridge", f"{prefix}meterbridge-form"
 
-    def begin(self, user: str, result: LoginResult, response: Response) -> None:
+    def begin(self, user: str, peer: str, result: LoginResult, response: Response) -> None:
         """Log a user in: a new token, whatever cookie there was."""
         now_ns = self._clock.monotonic_ns()
         if len(self._sessions) >= _MOST:
             del self._sessions[min(self._sessions, key=lambda token: self._sessions[token].seen_ns)]
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        self._sessions[token] = Session(user, result.role, frozenset(result.rights), now_ns, now_ns)
+        shown = secrets.token_hex(6)
+        self._sessions[token] = Session(shown, peer, user, result.role, frozenset(result.rights), now_ns, now_ns)
         self._set(response, self._name, token)
 
-    def of(self, cookies: Mapping[str, str]) -> Session | None:
-        """Return the session of a request, if there is one that has not ended."""
-        token = cookies.get(self._name, "")
-        session = self._sessions.get(token)
-        if session is None:
+    def of(self, cookies: Mapping[str, str], peer: str) -> Session | None:
+        """Return the session of a request, if there is one of this address that has not ended."""
+        self._end_old()
+        session = self._sessions.get(cookies.get(self._name, ""))
+        if session is None or session.peer != peer:
             return None
-        now_ns = self._clock.monotonic_ns()
-        if now_ns - session.seen_ns > _IDLE_S * 10**9 or now_ns - session.began_ns > _LIFE_S * 10**9:
-            del self._sessions[token]
-            return None
-        session.seen_ns = now_ns
+        session.seen_ns = self._clock.monotonic_ns()
         return session
+
+    def everybody(self) -> list[tuple[Session, int]]:
+        """Return every session and the seconds since its last request, the newest login first."""
+        self._end_old()
+        now_ns = self._clock.monotonic_ns()
+        return [(session, (now_ns - session.seen_ns) // 10**9) for session in reversed(self._sessions.values())]
+
+    def end_by_id(self, shown: str) -> None:
+        """End the session with this id, or none."""
+        self._sessions = {token: session for token, session in self._sessions.items() if session.id != shown}
+
+    def end_of(self, user: str) -> None:
+        """End every session of a user."""
+        self._sessions = {token: session for token, session in self._sessions.items() if session.user != user}
 
     def end(self, cookies: Mapping[str, str], response: Response) -> None:
         self._sessions.pop(cookies.get(self._name, ""), None)
@@ -89,6 +110,12 @@ class Sessions:
         """Tell whether the token of a form belongs to this browser."""
         tied = cookies.get(self._name) or cookies.get(self._form_name) or ""
         return bool(tied) and hmac.compare_digest(self._token(tied).encode(), token.encode("utf-8", "replace"))
+
+    def _end_old(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        for token, session in list(self._sessions.items()):
+            if now_ns - session.seen_ns > self._idle_ns or now_ns - session.began_ns > _LIFE_S * 10**9:
+                del self._sessions[token]
 
     def _token(self, tied: str) -> str:
         return hmac.digest(self._secret, tied.encode("utf-8", "replace"), "sha256").hex()

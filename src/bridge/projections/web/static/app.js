@@ -97,6 +97,86 @@
     tick();
   }
 
+  // pictures: what was under the pointer or the arrow keys, and a span chosen by dragging; in units of the picture
+  const WIDE = 1000;
+  let drag = null;
+
+  const pictureOf = (target) => (target instanceof Element ? target.closest("svg[data-chart]") : null);
+  const dataOf = (picture) => (picture.chartData ||= JSON.parse(picture.dataset.chart));
+  const stampOf = (ms) => new Date(ms).toISOString().slice(0, 19);
+
+  function unitsOf(picture, event) {
+    const box = picture.getBoundingClientRect(), data = dataOf(picture);
+    return Math.min(Math.max(((event.clientX - box.left) / box.width) * WIDE, data.left), data.right);
+  }
+
+  function momentOf(picture, x) {
+    const data = dataOf(picture);
+    return data.begin + ((x - data.left) / (data.right - data.left)) * (data.end - data.begin);
+  }
+
+  function nearest(rows, ms) {
+    let best = null;
+    for (const row of rows) if (!best || Math.abs(row[0] - ms) < Math.abs(best[0] - ms)) best = row;
+    return best;
+  }
+
+  function read(picture, x) {
+    const data = dataOf(picture), ms = momentOf(picture, x);
+    const cursor = picture.querySelector(".cursor");
+    cursor.setAttribute("x1", x);
+    cursor.setAttribute("x2", x);
+    picture.cursorAt = x;
+    const words = data.lines.map((line) => {
+      const row = nearest(line.read, ms);
+      return row ? `${line.name} ${row[1]} ${line.unit} (${stampOf(row[0]).slice(11)})` : line.name;
+    });
+    const out = picture.closest("section").querySelector("[data-readout]");
+    out.textContent = `${stampOf(ms).replace("T", " ")} UTC · ${words.join(" · ")}`;
+  }
+
+  function pick(picture, from, to) {
+    const box = picture.querySelector(".pick");
+    box.setAttribute("x", Math.min(from, to));
+    box.setAttribute("width", Math.abs(to - from));
+  }
+
+  addEventListener("pointerdown", (event) => {
+    const picture = pictureOf(event.target);
+    if (picture && event.button === 0) drag = { picture, from: unitsOf(picture, event) };
+  });
+  addEventListener("pointermove", (event) => {
+    const picture = drag ? drag.picture : pictureOf(event.target);
+    if (!picture) return;
+    const x = unitsOf(picture, event);
+    read(picture, x);
+    if (drag) pick(picture, drag.from, x);
+  });
+  addEventListener("pointerup", (event) => {
+    if (!drag) return;
+    const { picture, from } = drag, to = unitsOf(drag.picture, event);
+    drag = null;
+    pick(picture, 0, 0);
+    if (Math.abs(to - from) < 8) return;
+    const address = new URL(location.href);
+    address.searchParams.delete("span");
+    address.searchParams.set("begin", stampOf(momentOf(picture, Math.min(from, to))));
+    address.searchParams.set("end", stampOf(momentOf(picture, Math.max(from, to)) + 999));
+    location.assign(address);
+  });
+  addEventListener("pointercancel", () => { if (drag) pick(drag.picture, 0, 0); drag = null; });
+  addEventListener("keydown", (event) => {
+    const picture = pictureOf(event.target), step = { ArrowLeft: -9, ArrowRight: 9 }[event.key];
+    if (!picture || !step) return;
+    event.preventDefault();
+    const data = dataOf(picture);
+    read(picture, Math.min(Math.max((picture.cursorAt ?? data.right) + step, data.left), data.right));
+  });
+
+  // on a phone the menu is wider than the screen
+  const here = document.querySelector("nav [aria-current]");
+  if (here) here.scrollIntoView({ inline: "center", block: "nearest" });
+
   for (const area of document.querySelectorAll("[data-live]")) live(area);
   const parts = [...document.querySelectorAll("[data-refresh]")];
   if (parts.length) {
