@@ -13,8 +13,9 @@ lock() {
         --custom-compile-command "make lock" ${LOCK_ARGS:-} --output-file "$out" "$@" >/dev/null
 }
 
-lock requirements.lock --extra iec61850 pyproject.toml
+# with the clients of `verify`, so that the demo can be verified
+lock requirements.lock --extra iec61850 --extra verify pyproject.toml
 # the tests run against the very versions that are shipped
-lock requirements-dev.lock --extra iec61850 --extra dev --constraint requirements.lock pyproject.toml
+lock requirements-dev.lock --extra iec61850 --extra verify --extra dev --constraint requirements.lock pyproject.toml
 lock requirements-build.lock requirements-build.in
 lock tests/conformance/sslyze/requirements.lock tests/conformance/sslyze/requirements.in
