@@ -15,7 +15,7 @@ from bridge.core.store import PointStore
 from bridge.field.modbus.planner import ReadCost
 from bridge.field.modbus.readings import Readings
 from bridge.field.modbus.schedule import DevicePlan, ReadBlock
-from bridge.link import wire
+from bridge.link import codec, wire
 from bridge.modbus.timing import LineTiming
 from bridge.services.staleness import Staleness
 from bridge.workers.supervisor import Supervisor
@@ -119,7 +119,7 @@ def main() -> None:
 
     def encoded(batch: Batch) -> None:
         watched.publish(batch)
-        wire.encode(wire.Changes(batch))
+        codec.encode(wire.Changes(batch))
 
     once = best(replies, encoded)
     print("us of CPU per changed point | this step | all so far")

@@ -17,7 +17,7 @@ from bridge.host.history import HistoryImage
 from bridge.host.image import PointImage
 from bridge.host.refusals import RefusalCounts
 from bridge.host.tunnels import WorkerTunnels
-from bridge.link import wire
+from bridge.link import codec, wire
 from bridge.link.pipe import Pipe
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class WorkerEnd:
     def __init__(self, pipe: Pipe, image: PointImage, clock: Clock) -> None:
         self._pipe, self._image, self._clock = pipe, image, clock
         self._loop = asyncio.get_running_loop()
-        self._decoder = wire.worker_decoder()
+        self._decoder = codec.worker_decoder()
         self._out: deque[bytes] = deque()
         self._next_id = 0
         self._commands: dict[int, asyncio.Future[CommandResult]] = {}
@@ -218,7 +218,7 @@ class WorkerEnd:
 
     def _send(self, frame: wire.Frame) -> None:
         """Bounded by wire.REQUESTS_KEPT of each kind, one Health per Ping, and wire.TUNNEL_WINDOW per tunnel."""
-        self._out.append(wire.encode(frame))
+        self._out.append(codec.encode(frame))
         self._pump()
 
     def _health(self, number: int) -> None:

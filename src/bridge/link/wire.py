@@ -9,21 +9,16 @@ machine: after an upgrade of the package under a running core, the next restarte
 A new tag that only travels to or from a worker with a new grant changes nothing for the others, and is no new version.
 """
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
-
 import msgspec
-from msgspec.structs import replace
 
 from bridge.core.alarm import Alarm
 from bridge.core.client import Census
 from bridge.core.command import Command, CommandResult, Origin
-from bridge.core.errors import FrameError, RawFailure
+from bridge.core.errors import RawFailure
 from bridge.core.event import Event
 from bridge.core.history import HistoryPage, RecordPage
 from bridge.core.login import LoginResult
-from bridge.core.point import Batch, DeviceDef, PointDef, Sample
-from bridge.core.quality import Quality
+from bridge.core.point import Batch, DeviceDef, PointDef
 
 WIRE_VERSION = 3
 # Bytes; core to worker, which trusts it. The largest is the Hello: the Modbus plan of 80,000 points is 3.5 MB.
@@ -40,7 +35,6 @@ REQUESTS_KEPT = 64
 TUNNEL_WINDOW = 4096
 # Bytes in one tunnel frame.
 TUNNEL_CHUNK = 512
-_HEADER_BYTES = 4
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
@@ -378,79 +372,3 @@ Asking = (
 )
 Answering = Ready | Health | CensusTaken
 ToCore = Answering | TunnelFrame | Asking
-
-F = TypeVar("F")
-_encoder = msgspec.msgpack.Encoder()
-
-
-def encode(frame: Frame) -> bytes:
-    """Raises: OverflowError for an integer beyond 64 bits."""
-    body = _encoder.encode(frame)
-    return len(body).to_bytes(_HEADER_BYTES, "big") + body
-
-
-def encode_samples(make: Callable[[Batch], Frame], samples: Batch) -> bytes:
-    """
-    As `encode`. A value no frame can carry (an integer beyond 64 bits, half a surrogate pair) goes as no value,
-    OUT_OF_RANGE: one meter's nonsense must not keep everybody's samples back.
-    """
-    try:
-        return encode(make(samples))
-    except (OverflowError, UnicodeEncodeError):
-        return encode(make([(index, _carriable(sample)) for index, sample in samples]))
-
-
-def encode_event(event: Event) -> bytes:
-    """As `encode_samples`; text that is no Unicode arrives with question marks."""
-    try:
-        return encode(EventFrame(event))
-    except (OverflowError, UnicodeEncodeError):
-        text, user = (word.encode("utf-8", "replace").decode() for word in (event.text, event.user))
-        return encode(EventFrame(replace(event, sample=_carriable(event.sample), text=text, user=user)))
-
-
-def _carriable(sample: Sample) -> Sample:
-    try:
-        _encoder.encode(sample)
-    except (OverflowError, UnicodeEncodeError):
-        return replace(sample, value=None, quality=sample.quality | Quality.OUT_OF_RANGE)
-    return sample
-
-
-class FrameDecoder(Generic[F]):
-    """Cut a byte stream into frames. Holds at most one incomplete frame of `limit` bytes."""
-
-    def __init__(self, decoder: msgspec.msgpack.Decoder[F], limit: int) -> None:
-        self._decoder = decoder
-        self._limit = limit
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[F]:
-        """Raises: FrameError; after it the decoder must not be used again."""
-        if self._rest:
-            data = self._rest + data
-        view = memoryview(data)
-        frames: list[F] = []
-        at, size = 0, len(data)
-        while size - at >= _HEADER_BYTES:
-            length = int.from_bytes(view[at : at + _HEADER_BYTES], "big")
-            if not 0 < length <= self._limit:
-                raise FrameError(f"frame of {length} bytes, allowed are 1 to {self._limit}")
-            end = at + _HEADER_BYTES + length
-            if end > size:
-                break
-            try:
-                frames.append(self._decoder.decode(view[at + _HEADER_BYTES : end]))
-            except msgspec.DecodeError as exc:
-                raise FrameError(f"frame of {length} bytes: {exc}") from exc
-            at = end
-        self._rest = data[at:]
-        return frames
-
-
-def worker_decoder() -> FrameDecoder[ToWorker]:
-    return FrameDecoder(msgspec.msgpack.Decoder(ToWorker), TO_WORKER_LIMIT)
-
-
-def core_decoder() -> FrameDecoder[ToCore]:
-    return FrameDecoder(msgspec.msgpack.Decoder(ToCore), TO_CORE_LIMIT)

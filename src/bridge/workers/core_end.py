@@ -10,7 +10,7 @@ from bridge.core.alarm import Alarm
 from bridge.core.errors import FrameError
 from bridge.core.point import Batch
 from bridge.core.ports import Grant, Needs
-from bridge.link import wire
+from bridge.link import codec, wire
 from bridge.link.pipe import Pipe
 from bridge.workers.requests import Requests
 from bridge.workers.requests import Services as Services
@@ -48,7 +48,7 @@ class CoreEnd:
         """`flush`: send what was published so far; a client that has written reads its own value next."""
         self._pipe, self._services, self._spawn = pipe, services, spawn
         self._on_frame, self._on_broken = on_frame, on_broken
-        self._decoder = wire.core_decoder()
+        self._decoder = codec.core_decoder()
         self._needs = Needs(frozenset())
         self._mine: frozenset[int] = frozenset()
         self._control: deque[bytes] = deque()
@@ -96,7 +96,7 @@ class CoreEnd:
 
     def control(self, frame: wire.Frame) -> None:
         """Ping, Stop and answers go first."""
-        self._control.append(wire.encode(frame))
+        self._control.append(codec.encode(frame))
         self._pump()
         if len(self._control) >= ANSWERS_KEPT and not self._choked:
             self._choked = True
@@ -162,12 +162,12 @@ class CoreEnd:
             return self._control.popleft()
         if self._lost is not None:
             (first, last), self._lost = self._lost, None
-            return wire.encode(wire.EventsLost(first, last))
+            return codec.encode(wire.EventsLost(first, last))
         if self._events:
             return self._events.popleft()[1]
         if self._alarms:
             some = list(islice(self._alarms, wire.CHUNK_ALARMS))
-            return wire.encode(wire.Alarms([self._alarms.pop(id_) for id_ in some]))
+            return codec.encode(wire.Alarms([self._alarms.pop(id_) for id_ in some]))
         if self._parts is not None:
             part = next(self._parts, None)
             if part is not None:
@@ -177,7 +177,7 @@ class CoreEnd:
             chunk = list(islice(self._dirty, wire.CHUNK_POINTS))
             for index in chunk:
                 del self._dirty[index]
-            return wire.encode_samples(wire.Changes, [(i, self._services.points.get(i)) for i in chunk])
+            return codec.encode_samples(wire.Changes, [(i, self._services.points.get(i)) for i in chunk])
         return None
 
     def _introduction(self) -> Iterator[bytes]:
@@ -188,13 +188,13 @@ class CoreEnd:
         chunks = [order[at : at + size] for at in range(0, len(order), size)] or [[]]
         for number, chunk in enumerate(chunks, start=1):
             remaining = max(len(order) - number * size, 0) + len(devices)
-            yield wire.encode(wire.Definitions(remaining, [points.definition(i) for i in chunk], []))
+            yield codec.encode(wire.Definitions(remaining, [points.definition(i) for i in chunk], []))
         for at in range(0, len(devices), size):
             part = devices[at : at + size]
-            yield wire.encode(wire.Definitions(len(devices) - at - len(part), [], part))
+            yield codec.encode(wire.Definitions(len(devices) - at - len(part), [], part))
         for number, chunk in enumerate(chunks, start=1):
             remaining = max(len(order) - number * size, 0)
-            yield wire.encode_samples(partial(wire.Snapshot, remaining), [(i, points.get(i)) for i in chunk])
+            yield codec.encode_samples(partial(wire.Snapshot, remaining), [(i, points.get(i)) for i in chunk])
 
     def _received(self, data: bytes) -> None:
         try:

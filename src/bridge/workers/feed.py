@@ -7,7 +7,7 @@ from bridge.core.alarm import Alarm
 from bridge.core.event import Event
 from bridge.core.point import Batch, Sample
 from bridge.core.store import PointStore
-from bridge.link import wire
+from bridge.link import codec, wire
 from bridge.workers.core_end import CoreEnd
 
 # Seconds between two shared frames under load; after a pause the first one goes out at once. A send to a
@@ -43,7 +43,7 @@ class Feed:
             self._links.remove(link)
 
     def happened(self, event: Event) -> None:
-        frame = wire.encode_event(event)
+        frame = codec.encode_event(event)
         for link in list(self._links):
             link.happened(event.number, frame)
 
@@ -66,7 +66,7 @@ class Feed:
         self._last = self._loop.time()
         for at in range(0, len(waiting), wire.CHUNK_POINTS):
             chunk = waiting[at : at + wire.CHUNK_POINTS]
-            frame = wire.encode_samples(wire.Changes, chunk)
+            frame = codec.encode_samples(wire.Changes, chunk)
             for link in list(self._links):
                 link.published(frame, chunk)
 

@@ -18,7 +18,7 @@ from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.host.image import PointImage
 from bridge.host.worker_end import COUNTERS_MOST, WorkerEnd
-from bridge.link import wire
+from bridge.link import codec, wire
 from bridge.link.pipe import Pipe
 from bridge.workers import core_end
 from bridge.workers.core_end import CoreEnd
@@ -237,7 +237,7 @@ async def test_a_silent_core_makes_points_stale_until_it_speaks_again(pair: Pair
 async def test_a_worker_that_floods_us_with_refused_commands_is_heard_once_a_second() -> None:
     pair = Pair(grants=Grant.NOTHING, points=10)
     pair.listen()
-    frame = wire.encode(wire.CommandRequest(1, Command(1, 5.0, ORIGIN, pair.services.clock.monotonic_ns() + S)))
+    frame = codec.encode(wire.CommandRequest(1, Command(1, 5.0, ORIGIN, pair.services.clock.monotonic_ns() + S)))
     sent = 0
     for _ in range(30):
         with contextlib.suppress(BlockingIOError):
@@ -258,7 +258,7 @@ async def test_a_worker_that_floods_us_with_refused_commands_is_heard_once_a_sec
 
 async def test_answers_for_a_worker_that_does_not_read_are_bounded() -> None:
     pair = Pair(grants=Grant.NOTHING, points=10)
-    frame = wire.encode(wire.RawRequest(1, "line", "u", 1, b"\x03", 0, 0.0, ""))
+    frame = codec.encode(wire.RawRequest(1, "line", "u", 1, b"\x03", 0, 0.0, ""))
     most = 0
     for _ in range(100):
         with contextlib.suppress(BlockingIOError):

@@ -13,7 +13,7 @@ from bridge.core.login import Admission, LoginResult
 from bridge.core.point import NEVER_READ
 from bridge.core.quality import Quality
 from bridge.core.rights import Right
-from bridge.link import wire
+from bridge.link import codec, wire
 from tests.support.workers import definition, sample
 
 ORIGIN = Origin("dnp3", "10.0.0.7:20000", "")
@@ -95,7 +95,7 @@ GOLDEN = {
 @pytest.mark.parametrize(("frame", "wanted"), GOLDEN.values(), ids=GOLDEN.keys())
 def test_the_bytes_of_version_3(frame: wire.Frame, wanted: str) -> None:
     assert wire.WIRE_VERSION == 3
-    assert wire.encode(frame).hex() == wanted
+    assert codec.encode(frame).hex() == wanted
 
 
 @given(st.lists(st.integers(1, 40), max_size=30))
@@ -105,8 +105,8 @@ def test_frames_survive_any_cut_of_the_stream(cuts: list[int]) -> None:
         wire.Changes([(i, sample(i / 3)) for i in range(20)]),
         wire.Ping(1),
     ]
-    stream = b"".join(wire.encode(frame) for frame in sent)
-    decoder, got = wire.worker_decoder(), []
+    stream = b"".join(codec.encode(frame) for frame in sent)
+    decoder, got = codec.worker_decoder(), []
     for length in [*cuts, len(stream)]:
         piece, stream = stream[:length], stream[length:]
         got += decoder.feed(piece)
@@ -128,7 +128,7 @@ def test_frames_survive_any_cut_of_the_stream(cuts: list[int]) -> None:
     ],
 )
 def test_what_a_worker_may_not_send(data: str, says: str) -> None:
-    decoder = wire.core_decoder()
+    decoder = codec.core_decoder()
     if not says:
         assert decoder.feed(bytes.fromhex(data)) == [wire.Ready(1, 1)]
         return
@@ -140,7 +140,7 @@ def test_what_a_worker_may_not_send(data: str, says: str) -> None:
 @given(st.binary(max_size=200))
 def test_garbage_is_a_frame_error_or_nothing(data: bytes) -> None:
     try:
-        wire.core_decoder().feed(data)
+        codec.core_decoder().feed(data)
     except FrameError:
         return
 
@@ -149,7 +149,7 @@ def test_garbage_is_a_frame_error_or_nothing(data: bytes) -> None:
 def test_a_value_keeps_its_type(value: float | int | bool | str | None) -> None:
     sent = wire.Changes([(0, msgspec.structs.replace(NEVER_READ, value=value))])
 
-    (got,) = wire.worker_decoder().feed(wire.encode(sent))
+    (got,) = codec.worker_decoder().feed(codec.encode(sent))
 
     assert isinstance(got, wire.Changes)
     assert repr(got.samples[0][1].value) == repr(value)
