@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bridge.app.past import Past
 from bridge.core.clock import SystemClock
+from bridge.core.quantity import meaning_of
 from bridge.history.database import Database
 from bridge.history.rows import IndexRow, Pending, SampleRow
 from bridge.services.events import EventLog
@@ -19,8 +21,15 @@ from tests.support.workers import running, services
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow, needs_node, pytest.mark.timeout(120)]
 PORT = 24_040
-FACTS = site(1)
 VOLTAGE, ENERGY = "m1.voltage_l1", "m1.active_energy_import"
+SYNTHETIC = site(1)
+# an index by its meaning: only such have a load profile
+FACTS = replace(
+    SYNTHETIC,
+    points=[
+        msgspec.structs.replace(d, meaning=meaning_of(d.name)) for d in SYNTHETIC.points if d.id in (VOLTAGE, ENERGY)
+    ],
+)
 BEGIN_MS = 1_700_000_000_000
 COUNT = 1500
 BIG = 2**53 + 1
