@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.history import EVENTS_MOST, PAGE_MOST, HistoryPage, RecordPage
-from bridge.core.point import Kind, PointDef, Sample
+from bridge.core.point import Kind, PointDef, Sample, counts_up
 from bridge.core.ports import PointReader
 from bridge.core.quality import Quality
 from bridge.history.database import TABLES, Access, Database
 from bridge.history.rows import ProofRow
 from bridge.services.events import EventLog
-from bridge.services.index_gate import counts_up
 
 
 class Past:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bridge.core.quality import Quality
-from bridge.core.quantity import Meaning
+from bridge.core.quantity import Direction, Meaning, Quantity, Statistic
 
 # ANALOG: float. ACCUMULATOR: int, counts of 10**resolution of the unit. BINARY: bool. MULTISTATE: int, the raw
 # code, a key of `states`. TEXT: str. TIME: int, UTC nanoseconds since 1970. None: never had a value.
@@ -53,7 +53,6 @@ class DeviceDef(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     A meter of the site. `id` is the key in site.yaml. `model` is the sold name, `meter` the meter file's.
 
     `mid`: what it bills by is locked for everybody. `labels`: tenant, floor, ... as the site file states them.
-    `statement`: where a MID or billing notice comes from, shown with billing data.
     """
 
     id: str
@@ -112,6 +111,20 @@ class PointDef(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_un
     def name(self) -> str:
         """Name inside the device, the part after the dot."""
         return self.id.partition(".")[2]
+
+
+def counts_up(definition: PointDef) -> bool:
+    """
+    Tell whether a point is an index that can only grow; net energies may fall, partial ones may be zeroed.
+
+    Of these the bridge keeps a load profile without being asked.
+    """
+    return (
+        definition.kind is Kind.ACCUMULATOR
+        and definition.meaning.direction is not Direction.NET
+        and definition.meaning.statistic is Statistic.PRESENT
+        and definition.meaning.quantity is not Quantity.OTHER
+    )
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 
-from bridge.core.point import PointDef, Sample
+from bridge.core.point import PointDef, Sample, counts_up
 from bridge.core.quality import UNUSABLE
 from bridge.services.accumulator import IndexState
-from bridge.services.index_gate import counts_up
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from bridge.config.model import FieldDevice
 from bridge.core.accumulator import decimal_text
 from bridge.core.clock import Clock
 from bridge.core.event import EventKind
-from bridge.core.point import Batch, DeviceDef, Kind, PointDef, Sample
+from bridge.core.point import Batch, DeviceDef, PointDef, Sample, counts_up
 from bridge.core.ports import PointWriter
 from bridge.core.quality import UNUSABLE, Quality
-from bridge.core.quantity import Direction, Quantity, Statistic
+from bridge.core.quantity import Quantity
 from bridge.core.store import Published
 from bridge.services.accumulator import ACCEPTING, Index, IndexLimits, IndexState, Verdict
 from bridge.services.arithmetic import exponent_of
@@ -232,16 +232,6 @@ class IndexGate:
             index=definition.index,
             sample=sample,
         )
-
-
-def counts_up(definition: PointDef) -> bool:
-    """Tell whether a point is an index that can only grow; net energies may fall, partial ones may be zeroed."""
-    return (
-        definition.kind is Kind.ACCUMULATOR
-        and definition.meaning.direction is not Direction.NET
-        and definition.meaning.statistic is Statistic.PRESENT
-        and definition.meaning.quantity is not Quantity.OTHER
-    )
 
 
 def most_per_s(definition: PointDef, device: DeviceDef, growth: float = GROWTH) -> float:

@@ -1,12 +1,12 @@
 """services.index_gate: what reaches the store of an energy, whatever the poller says."""
 
 from bridge.core.event import EventKind
-from bridge.core.point import Nominal, PointDef, Sample
+from bridge.core.point import Nominal, PointDef, Sample, counts_up
 from bridge.core.quality import Quality
 from bridge.core.store import PointStore
 from bridge.services.accumulator import IndexState, Verdict
 from bridge.services.events import EventLog
-from bridge.services.index_gate import GROWTH, IndexGate, counts_up, most_per_s
+from bridge.services.index_gate import GROWTH, IndexGate, most_per_s
 from tests.support.clock import NEW_YEAR, SECOND, ManualClock
 from tests.support.field_points import device, point
 

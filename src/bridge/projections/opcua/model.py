@@ -12,8 +12,7 @@ behind a point.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from bridge.core.point import DeviceDef, Kind, PointDef, Role
-from bridge.core.quantity import Direction, Quantity, Statistic
+from bridge.core.point import DeviceDef, Kind, PointDef, Role, counts_up
 from bridge.projections.opcua.nodes import (
     BASE_OBJECT_TYPE,
     FOLDER_TYPE,
@@ -266,7 +265,7 @@ class Model:
             shape.data_type,
             slot=2 * definition.index,
             writable=may,
-            historizing=_has_profile(definition),
+            historizing=counts_up(definition),
         )
 
     def _parts(self, definition: PointDef) -> list[str]:
@@ -297,7 +296,7 @@ class Model:
             shape, slot = companion[1], 2 * definition.index + 1
             namespace = 0 if shape.type_definition == PROPERTY else NAMESPACE_INDEX
             head = Head(identifier, NodeClass.VARIABLE, namespace, suffix, suffix, shape.type_definition)
-            return Node(head, data_type=shape.data_type, slot=slot, historizing=_has_profile(definition))
+            return Node(head, data_type=shape.data_type, slot=slot, historizing=counts_up(definition))
         name = suffix.rpartition(".")[2]
         namespace = NAMESPACE_INDEX if name == "Resolution" else 0
         return _property_node(_property_head(identifier, namespace, name), self._property(definition, suffix))
@@ -335,13 +334,6 @@ def _companion(definition: PointDef) -> tuple[str, Shape] | None:
     if shape.companion is None:
         return None
     return ("ValueAsText" if shape.type_definition == MULTI_STATE_VALUE else VALUE), shape.companion
-
-
-def _has_profile(definition: PointDef) -> bool:
-    """Tell whether the bridge keeps a load profile of a point: of every index that only grows, without being asked."""
-    meaning = definition.meaning
-    grows = meaning.direction is not Direction.NET and meaning.statistic is Statistic.PRESENT
-    return definition.kind is Kind.ACCUMULATOR and grows and meaning.quantity is not Quantity.OTHER
 
 
 def _above(suffix: str) -> str:
