@@ -1,4 +1,4 @@
-"""docs/monitoring: every metric the dashboard and the alert rules ask for is one the console offers."""
+"""Dashboard and alert rules: every metric they ask for is one the console offers."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 TOP = Path(__file__).parents[2]
-FOLDER = TOP / "docs" / "monitoring"
+FOLDER = TOP / "src/bridge/projections/web/monitoring"
 _NAME = re.compile(r"\bmeterbridge_\w+")
 
 

@@ -22,6 +22,7 @@ PURPOSES: Mapping[str, str] = {
     "dnp3-profile": "DNP3: device profile",
     "dnp3-points": "DNP3: point list",
     "nodeset": "OPC UA: NodeSet2 of the address space",
+    "monitoring": "Prometheus alert rules and a Grafana dashboard",
     "haystack": "Project Haystack: site, meters and points with their tags",
     "brick": "Brick: site, meters and points with class and unit",
 }
