@@ -9,9 +9,9 @@ export PYTHONPATH=src:.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # Much of the time is spent waiting: two test processes, each with a network of its own where the machine lets us make
-# one (root). A file stays whole, for its tests share what they started.
+# one (root). A file stays whole, for its tests share what they started; the long files come first, the quick ones fill up.
 apart=()
-if unshare --net true 2>/dev/null; then apart=(-n 2 --dist loadfile); fi
+if unshare --net true 2>/dev/null; then apart=(-n 2 --dist loadfile --no-loadscope-reorder); fi
 "$python" -m pytest -q --no-header "${apart[@]}" "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 # 1: tests failed; everything else (interrupted, usage, nothing collected) is final
