@@ -1,4 +1,4 @@
-"""`python -m tests.bench.core`: CPU of the core per changed point, from the reply to the workers (BARS P10)."""
+"""CPU of the core per changed point, from the reply to the workers (BARS P10)."""
 
 import asyncio
 import os
@@ -19,6 +19,7 @@ from bridge.link import codec, wire
 from bridge.modbus.timing import LineTiming
 from bridge.services.staleness import Staleness
 from bridge.workers.supervisor import Supervisor
+from tests.bench.table import Table
 from tests.support.meters import device, point
 from tests.support.workers import ROOT, all_ready, echo, services, until
 
@@ -106,9 +107,8 @@ async def feed_workers(everything: list[FieldPoint], replies: Replies, rate: int
     return used / sent * 1e6
 
 
-def main() -> None:
+def run() -> Table:
     everything, replies = tower()
-    print(f"load {os.getloadavg()[0]:.2f}; {METERS} meters of {POINTS} points, {len(replies)} blocks, all changing")
     definitions = [p.definition for p in everything]
     bare = PointStore(definitions)
     decode = best(replies, lambda batch: None)
@@ -122,18 +122,15 @@ def main() -> None:
         codec.encode(wire.Changes(batch))
 
     once = best(replies, encoded)
-    print("us of CPU per changed point | this step | all so far")
-    for name, before, total in (
+    steps = (
         ("decode", 0.0, decode),
         ("publish", decode, publish),
         ("staleness", publish, stale),
         ("encode once", stale, once),
-    ):
-        print(f"{name:>27} | {total - before:9.2f} | {total:10.2f}")
+    )
+    rows = [[name, f"{total - before:.2f}", f"{total:.2f}"] for name, before, total in steps]
     for rate in RATES:
         fed = uvloop.run(feed_workers(everything, replies, rate))
-        print(f"{f'{WORKERS} workers at {rate}/s':>27} | {'':>9} | {fed:10.2f}   (bar 3.00)")
-
-
-if __name__ == "__main__":
-    main()
+        rows.append([f"{WORKERS} workers at {rate}/s", "", f"{fed:.2f}"])
+    note = f"{METERS} meters of {POINTS} points, {len(replies)} blocks, all changing; the bar is 3 with six workers."
+    return Table("Core, step by step (P10)", ("until", "this step, CPU us per changed point", "all so far"), rows, note)

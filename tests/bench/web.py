@@ -40,5 +40,5 @@ def run() -> Table:
         "script and icon."
     )
     return Table(
-        "Console (issue: ten browsers on the tower)", ("what", "figure", "bar"), asyncio.run(_measured()), note
+        "Console: ten browsers on the tower", ("what", "figure", "bar"), asyncio.run(_measured()), note
     )
