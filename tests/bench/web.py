@@ -39,6 +39,4 @@ def run() -> Table:
         "first line is what it costs to keep its replica. A first visit is a TLS handshake, the overview, style, "
         "script and icon."
     )
-    return Table(
-        "Console: ten browsers on the tower", ("what", "figure", "bar"), asyncio.run(_measured()), note
-    )
+    return Table("Console: ten browsers on the tower", ("what", "figure", "bar"), asyncio.run(_measured()), note)
