@@ -93,6 +93,7 @@ async def _registers(bridge: Bridge, arguments: dict[str, Any]) -> Any:
             "address": block.address,
             "data": base64.b64encode(block.data).decode(),
             "utc_ns": block.utc_ns,
+            "count": block.count,
         }
         for block in snapshot.raw
     ]

@@ -80,7 +80,7 @@ class GatewayReader:
             return None
         if table in (Table.COIL, Table.DISCRETE_INPUT):
             packed = sum(bit << at for at, bit in enumerate(answer.bits[:count]))
-            return RawBlock(table.value, first, packed.to_bytes((count + 7) // 8, "little"), 0)
+            return RawBlock(table.value, first, packed.to_bytes((count + 7) // 8, "little"), 0, count)
         return RawBlock(table.value, first, b"".join(word.to_bytes(2, "big") for word in answer.registers), 0)
 
 

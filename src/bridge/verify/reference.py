@@ -33,12 +33,16 @@ _BIT_TABLES = frozenset({1, 2})
 
 @dataclass(frozen=True, slots=True)
 class RawBlock:
-    """Registers of one reply. `function`: 1 to 4; for 1 and 2 `data` is the packed bits of the reply."""
+    """
+    Registers of one reply. `function`: 1 to 4; for 1 and 2 `data` is the packed bits of the reply, of which `count` are
+    bits (0: all) and the rest padding.
+    """
 
     function: int
     address: int
     data: bytes
     utc_ns: int
+    count: int = 0
 
 
 def registers_of(register: Register, blocks: Sequence[RawBlock], at_ns: int) -> tuple[bytes, int] | None:
@@ -52,7 +56,7 @@ def registers_of(register: Register, blocks: Sequence[RawBlock], at_ns: int) -> 
             continue
         offset = register.address - block.address
         if block.function in _BIT_TABLES:
-            if not 0 <= offset < 8 * len(block.data):
+            if not 0 <= offset < (block.count or 8 * len(block.data)):
                 continue
             data = bytes([block.data[offset // 8] >> offset % 8 & 1])
         else:

@@ -296,7 +296,7 @@ def _held(bridge: Asked, device: str) -> dict[str, Held]:
 
 def _registers(bridge: Asked, device: str) -> list[RawBlock]:
     return [
-        RawBlock(row["function"], row["address"], base64.b64decode(row["data"]), row["utc_ns"])
+        RawBlock(row["function"], row["address"], base64.b64decode(row["data"]), row["utc_ns"], row["count"])
         for row in bridge.ask("registers", device=device)
     ]
 

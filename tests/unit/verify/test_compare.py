@@ -134,3 +134,10 @@ def test_a_time_is_compared_as_finely_as_the_protocol_tells_it() -> None:
 
     assert judge(definition, Held(1_239_999_999, Quality.GOOD, 1), found) is Verdict.GOOD
     assert judge(definition, Held(1_240_000_000, Quality.GOOD, 1), found) is Verdict.DIFFERENT
+
+
+def test_the_padding_of_a_newer_reply_is_no_bit_of_the_device() -> None:
+    register = Register(Table.DISCRETE_INPUT, 12, 1, RegisterType.BOOL)
+    blocks = [RawBlock(2, 0, b"\xff\x0f", 9, 12), RawBlock(2, 12, b"\x01", 3, 1)]
+
+    assert registers_of(register, blocks, 5) == (b"\x01", 3)

@@ -104,7 +104,7 @@ class BlockReader:
             self._noise.got_through(READ_OVERHEAD_CHARS)
             return Answer(Result.EXCEPTION, b"", utc_ns, reply[1])
         self._good(block)
-        statistics.keep(RawBlock(function, block.address, reply[2:], utc_ns))
+        statistics.keep(RawBlock(function, block.address, reply[2:], utc_ns, block.count))
         return Answer(Result.DONE, reply[2:], utc_ns)
 
     async def _when_free(self, pdu: bytes, timeout_s: float) -> tuple[int, bytes]:

@@ -17,12 +17,13 @@ class DeviceState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class RawBlock:
-    """Registers as they came. `function`: 1 to 4."""
+    """Registers as they came. `function`: 1 to 4. `count`: of registers or bits; the last octet of bits is padded."""
 
     function: int
     address: int
     data: bytes
     utc_ns: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
