@@ -34,6 +34,8 @@ from bridge.verify.snmp import SnmpReader
 
 # looks at a point that keeps moving before it counts as different
 _LOOKS = 5
+# and while its registers are of another moment than its value: until the next poll of its line
+_PATIENT_LOOKS = 60
 # s; a poll in between must not be met every time
 _BETWEEN_LOOKS_S = 0.15
 # name of the comparison of the point table with the meter's own registers
@@ -224,12 +226,13 @@ def _meter(device: FieldDevice, bridge: Asked, clock: Clock) -> Iterator[Row]:
     """Compare the point table with the registers it was made of."""
     open_points = [p for p in device.points if p.read is not None and p.read.scale_at is None]
     rows: dict[str, Row] = {}
-    for _ in range(_LOOKS if open_points else 0):
+    for look in range(_PATIENT_LOOKS if open_points else 0):
         blocks, held = _registers(bridge, device.definition.id), _held(bridge, device.definition.id)
         for point in open_points:
             rows[point.definition.id] = _against_registers(point, blocks, held, clock.utc_ns())
         open_points = [p for p in open_points if rows[p.definition.id].verdict is not Verdict.GOOD]
-        if not open_points:
+        waiting = any(rows[p.definition.id].verdict is Verdict.WAITING for p in open_points)
+        if not open_points or (look + 1 >= _LOOKS and not waiting):
             break
         time.sleep(_BETWEEN_LOOKS_S)
     yield from rows.values()
