@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from bridge.core.clock import Clock
 from bridge.field.alarm import Alarm, LoopAlarm
-from bridge.field.modbus.master import MasterSettings, RtuMaster
+from bridge.field.modbus.master import RtuMaster
+from bridge.field.modbus.master_settings import MasterSettings
 from bridge.modbus.frame import read_pdu, rtu_frame
 from bridge.modbus.timing import LineTiming
 

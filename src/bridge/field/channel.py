@@ -12,7 +12,8 @@ from bridge.field.alarm import Alarm, TimerFdAlarm
 from bridge.field.arbiter import LineArbiter, Others, Use
 from bridge.field.dial import dial, endpoint
 from bridge.field.line import Line, Master, Pacer
-from bridge.field.modbus.master import BROADCAST, Echo, MasterSettings, Nap, RtuMaster
+from bridge.field.modbus.master import BROADCAST, RtuMaster
+from bridge.field.modbus.master_settings import Echo, MasterSettings, Nap
 from bridge.field.modbus.rtu_over_tcp import RtuOverTcpMaster, SocketPort
 from bridge.field.modbus.tcp_master import TcpMaster, TcpSettings
 from bridge.field.observe import RING_FRAMES, FrameRing, LineCounters, Observer

@@ -22,7 +22,7 @@ from bridge.core.errors import (
 from bridge.field.arbiter import LineArbiter, Use
 from bridge.field.channel import FieldChannel, open_channel, serial_settings
 from bridge.field.line import MAX_WAITS, Pacer
-from bridge.field.modbus.master import Echo
+from bridge.field.modbus.master_settings import Echo
 from bridge.field.observe import Verdict
 from bridge.field.serial_port import Parity, Wake
 from bridge.modbus.frame import rtu_frame

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.errors import ConnectFailed, ConnectionLost, FramingError, Quarantined, ReplyTimeout
 from bridge.field.line import Line, LineArbiter, Use
-from bridge.field.modbus.master import Echo, Nap
+from bridge.field.modbus.master_settings import Echo, Nap
 from bridge.modbus.frame import rtu_frame
 from tests.support.fake_wire import TIMING, TURNAROUND_S, FakeWire, master_on, meter, read, read_reply
 

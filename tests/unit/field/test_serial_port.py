@@ -14,7 +14,8 @@ import pytest
 from bridge.core.clock import SystemClock
 from bridge.core.errors import ConnectFailed, ConnectionLost
 from bridge.field.alarm import Alarm, TimerFdAlarm
-from bridge.field.modbus.master import MasterSettings, RtuMaster
+from bridge.field.modbus.master import RtuMaster
+from bridge.field.modbus.master_settings import MasterSettings
 from bridge.field.serial_port import SerialPort, SerialSettings, Wake
 from bridge.modbus.frame import rtu_frame
 from bridge.modbus.timing import LineTiming

@@ -10,7 +10,6 @@ reply can no longer come (`quarantine`).
 import asyncio
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bridge.core.clock import Clock
 from bridge.core.errors import (
@@ -22,11 +21,11 @@ from bridge.core.errors import (
     ReplyTimeout,
 )
 from bridge.field.alarm import Alarm
+from bridge.field.modbus.master_settings import Echo, MasterSettings, Nap
 from bridge.field.modbus.quarantine import Quarantine
 from bridge.field.observe import FrameTap, LineCounters, Verdict
 from bridge.field.serial_port import Port
 from bridge.modbus.frame import EXCEPTION_LENGTH, FrameKind, ReplyReader, rtu_frame
-from bridge.modbus.timing import LineTiming
 
 BROADCAST = 0
 # %; of the remaining transmission time; a device's clock may be 2 % fast (UART tolerance)
@@ -45,41 +44,11 @@ MAX_HEARD = 1024
 MakeAlarm = Callable[[Callable[[], None]], Alarm]
 
 
-class Echo(enum.Enum):
-    """Whether a two-wire adapter hears its own transmission."""
-
-    NONE = "none"
-    LOCAL = "local"
-
-
-class Nap(enum.Enum):
-    """Whether to look away while the rest of a reply is on its way."""
-
-    NEVER = "never"
-    BETWEEN_BYTES = "between bytes"
-
-
 class _Phase(enum.Enum):
     RESTING = "resting"
     QUIET = "quiet"
     SENT = "sent"
     NAP = "nap"
-
-
-@dataclass(frozen=True, slots=True)
-class MasterSettings:
-    channel: str
-    timing: LineTiming
-    echo: Echo = Echo.NONE
-    nap: Nap = Nap.BETWEEN_BYTES
-    # s; how long after a time-out a device may still answer
-    late_s: float = 0.5
-    # s; silence after a broadcast (Modbus over Serial Line V1.02, 2.4.1: typically 100 to 200 ms)
-    broadcast_s: float = 0.1
-    # s; silence before we transmit, beyond t3.5: transceivers of slow devices turn round ("RTS delay")
-    transmit_delay_s: float = 0.0
-    # s; between two attempts to open the port
-    reopen_s: float = 0.2
 
 
 class RtuMaster:

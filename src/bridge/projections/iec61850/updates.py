@@ -230,6 +230,7 @@ class Updates:
         if b_type in STRING_LIMIT:
             update = library.IedServer_updateVisibleStringAttributeValue
             return lambda server, leaf, value: update(server, leaf, str(value).encode())
+        # each takes its own type only, as above
         return {  # type: ignore[return-value]
             "BOOLEAN": library.IedServer_updateBooleanAttributeValue,
             "FLOAT32": library.IedServer_updateFloatAttributeValue,
@@ -239,9 +240,11 @@ class Updates:
     def _placer(self, b_type: str) -> Callable[[Handle, object], None]:
         library = self._library
         if b_type in UNSIGNED:
+            # as in `_writer`: each takes its own type only, and gets it
             return library.MmsValue_setUint32  # type: ignore[return-value]
         if b_type in STRING_LIMIT:
             return lambda place, value: library.MmsValue_setVisibleString(place, str(value).encode())
+        # the same
         return {  # type: ignore[return-value]
             "BOOLEAN": library.MmsValue_setBoolean,
             "FLOAT32": library.MmsValue_setFloat,

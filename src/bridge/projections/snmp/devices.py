@@ -136,10 +136,7 @@ class Devices:
             (16, gauge, lambda d: d.bad),
         )
         entry = objects_oid(plan, DEVICE_ARC, 1)
-        columns = [
-            ObjectType((*entry, arc), syntax, lambda at, read=read: read(devices[at]))  # type: ignore[misc]
-            for arc, syntax, read in reads
-        ]
+        columns = [ObjectType((*entry, arc), syntax, _reader(read, devices)) for arc, syntax, read in reads]
         columns.append(ObjectType((*entry, 14), text, lambda at: self._last(devices[at]), Freshness.LIVE))
         return Table(columns, Instances([Instance((d.row.number,), at) for at, d in enumerate(devices)]))
 
@@ -160,3 +157,7 @@ def _count(device: Device, quality: int, step: int) -> None:
         device.lost += step
     if quality & _UNUSABLE:
         device.bad += step
+
+
+def _reader(read: Callable[[Device], Value | None], devices: Sequence[Device]) -> Callable[[int], Value | None]:
+    return lambda at: read(devices[at])

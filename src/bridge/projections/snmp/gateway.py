@@ -25,7 +25,8 @@ def gateway_tables(plan: Plan, version: str, devices: Devices, counters: Counter
         (9, counter, lambda: counters.writes_refused),
     )
     oid = objects_oid(plan, GATEWAY_ARC)
-    return [
-        Table([ObjectType((*oid, arc), syntax, lambda _, read=read: read(), Freshness.LIVE)])  # type: ignore[misc]
-        for arc, syntax, read in scalars
-    ]
+    return [Table([ObjectType((*oid, arc), syntax, _reader(read), Freshness.LIVE)]) for arc, syntax, read in scalars]
+
+
+def _reader(read: Callable[[], Value]) -> Callable[[int], Value]:
+    return lambda _: read()

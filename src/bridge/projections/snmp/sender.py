@@ -59,6 +59,7 @@ class _Picky:
 
     def datagram_received(self, datagram: bytes, address: tuple[Any, ...]) -> None:
         if address[0] in self.hosts:
+            # laid over a transport of pysnmp, which has it
             super().datagram_received(datagram, address)  # type: ignore[misc]
 
     def error_received(self, exc: Exception) -> None:
